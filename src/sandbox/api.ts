@@ -72,3 +72,15 @@ export interface SandboxApi {
   /** Calls `handler` synchronously after each later change (and, first, once ADDED for all that exists). Returns how to stop. */
   watch(id: ResourceId, handler: (event: WatchEvent) => void): () => void;
 }
+
+/**
+ * Reads a container's log for `GET …/pods/<pod>/log`; the node provides it, and `ApiServer.logReader` is set to it.
+ * Without `container`, the pod's only one is meant. Throws StatusError: 404 for an unknown pod, 400 for an unknown
+ * container or a previous run that there was none of.
+ */
+export type LogReader = (
+  namespace: string,
+  pod: string,
+  container: string | undefined,
+  options: { tailLines?: number; previous?: boolean },
+) => string;
