@@ -1,0 +1,154 @@
+// The closed sets of words in statuses, records and events: phases, outcomes, triggers, verdicts, conditions, reasons.
+// behaviour: "Phases and transitions", "Three gates", "Verdicts".
+
+export const PHASES = [
+  "Pending",
+  "Progressing",
+  "Shifting",
+  "Baking",
+  "Guarding",
+  "RollingBack",
+  "Verifying",
+  "RolledBack",
+  "Stalled",
+] as const;
+export type Phase = (typeof PHASES)[number];
+
+/** Where a revision stands in the traffic. */
+export const POSITIONS = ["Active", "Candidate", "Standby", "None"] as const;
+export type Position = (typeof POSITIONS)[number];
+
+/** What is known of a revision. */
+export const STANDINGS = ["Unproven", "Proven", "Quarantined"] as const;
+export type Standing = (typeof STANDINGS)[number];
+
+/** Only Breached may cause a rollback; only Healthy may prove. */
+export const VERDICTS = ["Healthy", "Breached", "Insufficient", "NoData", "ProviderError"] as const;
+export type Verdict = (typeof VERDICTS)[number];
+
+export const SEVERITIES = ["Critical", "Warning", "Info"] as const;
+export type Severity = (typeof SEVERITIES)[number];
+
+export const MODES = ["Enforce", "Recommend", "Observe"] as const;
+export type Mode = (typeof MODES)[number];
+
+export const BREACH_ACTIONS = ["Rollback", "Hold", "Alert"] as const;
+export type BreachAction = (typeof BREACH_ACTIONS)[number];
+
+/** A transition is a rollout (forward) or a return. */
+export const ACTIONS = ["Rollout", "Return"] as const;
+export type Action = (typeof ACTIONS)[number];
+
+/** Rollout: the first five; return: the last three. */
+export const OUTCOMES = [
+  "Proven",
+  "Rejected",
+  "RolledBack",
+  "Superseded",
+  "Cancelled",
+  "Verified",
+  "Unverified",
+  "Failed",
+] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+/** What began a transition. */
+export const TRIGGERS = ["Pin", "ConfigChange", "Retry", "Breach", "Person", "Revoked", "Fault"] as const;
+export type Trigger = (typeof TRIGGERS)[number];
+
+/** How the name of an initiator is known. */
+export const INITIATOR_SOURCES = ["Authenticated", "Declared", "FieldManager", "Operator"] as const;
+export type InitiatorSource = (typeof INITIATOR_SOURCES)[number];
+
+export const STRATEGIES = ["BlueGreen", "Canary", "Recreate"] as const;
+export type StrategyType = (typeof STRATEGIES)[number];
+
+export const LIFECYCLES = ["Active", "Deprecated", "Revoked"] as const;
+export type Lifecycle = (typeof LIFECYCLES)[number];
+
+/** Types of the conditions of a ModelDeployment. */
+export const CONDITIONS = [
+  "Ready",
+  "Reconciling",
+  "Stalled",
+  "Available",
+  "Healthy",
+  "RolledBack",
+  "RollbackReady",
+  "MetricsAvailable",
+] as const;
+export type ConditionType = (typeof CONDITIONS)[number];
+
+/** Why a deployment waits for a person (`Stalled=True`). */
+export const STALLED_REASONS = [
+  /** The pinned version was rolled back or rejected; the last healthy one serves. */
+  "RolledBack",
+  /** The first candidate was rejected and nothing serves. */
+  "Rejected",
+  /** The pin has named a version that does not exist for 60 s. */
+  "VersionNotFound",
+  /** The pinned version's content can't be used. */
+  "VersionInvalid",
+  /** The pinned version is of another model. */
+  "ModelMismatch",
+  /** The pinned version is revoked. */
+  "VersionRevoked",
+  /** The version was made again under its name with other content. */
+  "VersionContentChanged",
+  /** A Service or child of this name belongs to somebody else. */
+  "NameTaken",
+  /** The API server refuses the child. */
+  "InvalidTemplate",
+  "Unschedulable",
+  "QuotaExceeded",
+  /** The image's registry can't be reached. */
+  "ImageUnavailable",
+  /** The artifact's server can't be reached. */
+  "ArtifactUnavailable",
+  "ProgressDeadlineExceeded",
+  /** Nothing proven to return to. */
+  "NoTarget",
+  /** Each target's own baseline lies beyond the threshold that is breached. */
+  "TargetNoBetter",
+  /** The return breached the same check: the cause is not the model. */
+  "CommonCause",
+  /** The return breached another check and `maxDepth` is used up. */
+  "TargetBreached",
+  /** No target started. */
+  "ReturnFailed",
+  "BudgetSpent",
+  "RevokedNoTarget",
+] as const;
+export type StalledReason = (typeof STALLED_REASONS)[number];
+
+/** Why a phase that moves is held, or a matching rule does not act. */
+export const HELD_REASONS = [
+  "Paused",
+  "Frozen",
+  "AwaitingApproval",
+  "MissingData",
+  "StormBreaker",
+  "Cooldown",
+  "BudgetSpent",
+  "ActiveUnproven",
+  "CommonCause",
+  "WarningBreached",
+  "ReturnInProgress",
+  "SourceDown",
+] as const;
+export type HeldReason = (typeof HELD_REASONS)[number];
+
+/** Faults of a candidate's own, which quarantine it, and breaches. */
+export const FAULT_REASONS = [
+  "CrashLoop",
+  "OutOfMemory",
+  "DigestMismatch",
+  "SizeMismatch",
+  "ImageNotFound",
+  "NeverReady",
+  "ProbeFailed",
+  "CheckBreached",
+  "RolledBackByPerson",
+  "Revoked",
+] as const;
+export type FaultReason = (typeof FAULT_REASONS)[number];

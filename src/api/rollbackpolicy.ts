@@ -1,0 +1,259 @@
+// RollbackPolicy: when to go back. Fields that layers merge have no default here: what no layer says is in defaults.ts.
+import { z } from "zod";
+import {
+  atomicList,
+  conditions,
+  counter,
+  duration,
+  entryName,
+  integer,
+  listMap,
+  matching,
+  ObjectMetaSchema,
+  objectName,
+  percent,
+  period,
+  rules,
+  text,
+} from "./common.ts";
+import { API_VERSION } from "./names.ts";
+import { BREACH_ACTIONS, MODES, SEVERITIES } from "./reasons.ts";
+
+const query = () => text(4096);
+
+const RatioSchema = z.object({
+  numerator: query().describe("PromQL of the bad ones (increase over `${window}`)."),
+  denominator: query().describe("PromQL of all of them."),
+  minSamples: integer(1, 1_000_000_000)
+    .default(50)
+    .describe("Below this denominator a sample is Insufficient. Pooled over windows until reached."),
+  confidence: z
+    .number()
+    .min(0.5)
+    .max(0.9999)
+    .optional()
+    .describe(
+      "Candidate and bake: the whole confidence sequence must lie beyond the threshold. Without it, the plain value is compared.",
+    ),
+  falseAlarm: z
+    .object({
+      atMost: integer(1, 1000).default(1).describe("False alarms that are tolerated."),
+      per: period().default("90d").describe("In how long a time."),
+    })
+    .optional()
+    .describe("Guard: how often the change detector may cry wolf."),
+});
+
+const ThresholdSchema = z
+  .object({
+    max: z.number().optional().describe("A value above it is a breach."),
+    min: z.number().optional().describe("A value below it is a breach."),
+  })
+  .meta(
+    rules(
+      { rule: "has(self.max) || has(self.min)", message: "at least one of max and min must be set" },
+      { rule: "!(has(self.min) && has(self.max)) || self.min <= self.max", message: "min must not be above max" },
+    ),
+  );
+
+const CheckBaselineSchema = z
+  .object({
+    from: z
+      .enum(["LastHealthy", "Active", "ValidationMetric"])
+      .default("LastHealthy")
+      .describe(
+        "`LastHealthy`: what the last healthy revision measured. `Active`: the active revision, live, during a rollout. `ValidationMetric`: what the version scored before it was shipped.",
+      ),
+    metric: text(63).optional().describe("Name of the validation metric; only for `ValidationMetric`, and needed there."),
+    maxIncreasePercent: z
+      .number()
+      .min(0)
+      .max(100_000)
+      .optional()
+      .describe("How far the value may rise above the baseline, in percent of it."),
+    maxDecreasePercent: z
+      .number()
+      .min(0)
+      .max(100)
+      .optional()
+      .describe("How far the value may fall below the baseline, in percent of it."),
+    guard: z
+      .enum(["Hold", "Rollback"])
+      .default("Hold")
+      .describe(
+        "What a breach does once the revision is proven. `Rollback` acts only when the baseline covers at least 24 hours.",
+      ),
+  })
+  .meta(
+    rules(
+      {
+        rule: "has(self.maxIncreasePercent) || has(self.maxDecreasePercent)",
+        message: "at least one of maxIncreasePercent and maxDecreasePercent must be set",
+      },
+      {
+        rule: "(self.from == 'ValidationMetric') == has(self.metric)",
+        message: "metric must be set when from is ValidationMetric, and only then",
+      },
+    ),
+  );
+
+export const CheckSchema = z
+  .object({
+    name: entryName()
+      .meta(
+        rules(
+          {
+            rule: "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+            message:
+              "must be a short name: lower-case letters, digits and '-', beginning and ending with a letter or digit, such as error-ratio",
+          },
+          {
+            rule: "!(self in ['available', 'restarts'])",
+            message: "available and restarts are the built-in checks: set spec.available or spec.restarts",
+          },
+        ),
+      )
+      .describe("Name of the check."),
+    source: objectName().describe("Name of a MetricSource."),
+    query: query().optional().describe("PromQL that gives one number. Either this or `ratio`."),
+    ratio: RatioSchema.optional().describe(
+      "Two queries. A ratio knows its sample size, so little traffic is Insufficient, not Breached.",
+    ),
+    window: duration("1s", "168h").default("1m").describe("The range of one sample: `${window}` in the query."),
+    freshness: query().optional().describe("PromQL that gives the time (Unix seconds) of the newest sample."),
+    interval: duration("1s", "24h").default("1m").describe("Time between samples."),
+    overlapping: z
+      .boolean()
+      .default(false)
+      .describe("Allows an interval shorter than the window. Overlapping samples count as one."),
+    threshold: ThresholdSchema.optional().describe("Absolute limits."),
+    baseline: CheckBaselineSchema.optional().describe("Limits relative to another measurement."),
+    breach: z
+      .object({
+        count: integer(1, 100).default(3).describe("So many bad samples"),
+        of: integer(1, 100).default(5).describe("of so many last conclusive ones are a breach."),
+      })
+      .meta(rules({ rule: "self.count <= self.of", message: "count must not be above of" }))
+      .prefault({})
+      .describe("When bad samples are a breach."),
+    severity: z.enum(SEVERITIES).default("Critical").describe("What a breach means; `actions` says what it does."),
+  })
+  .meta(
+    rules(
+      { rule: "has(self.query) != has(self.ratio)", message: "exactly one of query and ratio must be set" },
+      { rule: "has(self.threshold) || has(self.baseline)", message: "at least one of threshold and baseline must be set" },
+      {
+        rule: "self.overlapping || duration(self.window) <= duration(self.interval)",
+        message: "window must not be longer than interval, unless overlapping is true",
+        fieldPath: ".window",
+      },
+      {
+        rule: "!(self.overlapping && has(self.ratio) && has(self.ratio.confidence))",
+        message: "overlapping samples are not independent: remove ratio.confidence or overlapping",
+        fieldPath: ".overlapping",
+      },
+    ),
+  );
+export type Check = z.infer<typeof CheckSchema>;
+
+const FreezeSchema = z.object({
+  schedule: matching(
+    "^[^ ]+( [^ ]+){4}$",
+    128,
+    "must be a cron expression of five fields: minute, hour, day of the month, month, day of the week, such as 0 18 * * 5",
+  ).describe("When it begins, as cron: minute, hour, day of the month, month, day of the week."),
+  duration: duration("1m", "8760h").describe("How long it lasts."),
+  timeZone: matching("^[A-Za-z][-+_A-Za-z0-9]*(/[-+_A-Za-z0-9]+){0,2}$", 64, "must be a time zone such as Europe/Berlin")
+    .default("UTC")
+    .describe("IANA time zone of the schedule."),
+});
+
+const ReturnLimitsSchema = z.object({
+  cooldown: duration("0s", "168h")
+    .optional()
+    .describe("After a return, a proven active revision is not taken back by itself for so long. Default 10m."),
+  budget: z
+    .object({
+      limit: integer(1, 50).default(3).describe("So many automatic returns from proven revisions"),
+      per: duration("1m", "720h").default("1h").describe("in so long a time."),
+    })
+    .optional()
+    .describe("Default 3 per 1h."),
+  maxDepth: integer(1, 10).optional().describe("How many targets one incident may try. Default 1."),
+  verify: duration("1s", "24h").optional().describe("How long the target of a return is verified. Default 2m."),
+  deadline: duration("10s", "24h")
+    .optional()
+    .describe("From detection to verified. A target that is not ready within a third of it is passed over. Default 15m."),
+});
+
+/** The fields that a policy of either kind has. */
+export const policyFields = {
+  mode: z
+    .enum(MODES)
+    .optional()
+    .describe("`Enforce`; `Recommend` says what it would do and waits for a person; `Observe` only records. Default Enforce."),
+  warmup: duration("0s", "24h").optional().describe("Samples before this are not judged. Default 60s."),
+  bake: duration("1s", "720h")
+    .optional()
+    .describe(
+      "How long a revision must serve healthily before it is proven. Lengthened to warmup + interval × of of each Critical check. Default 10m.",
+    ),
+  checks: z.array(CheckSchema).max(32).meta(listMap("name")).optional().describe("What is measured."),
+  builtInInterval: duration("1s", "10m").optional().describe("Time between samples of the built-in checks. Default 15s."),
+  available: z
+    .object({
+      unready: percent(1, 100).default("50%").describe("So much of the scheduled and started pods is not ready"),
+      for: duration("1s", "24h").default("2m").describe("for so long."),
+    })
+    .optional()
+    .describe("Built-in check, on by default."),
+  restarts: z
+    .object({
+      failures: integer(1, 100).default(3).describe("So many failures of a container"),
+      in: duration("1s", "24h").default("10m").describe("in so long a time"),
+      pods: percent(1, 100).default("50%").describe("in so many of the pods."),
+    })
+    .optional()
+    .describe("Built-in check, on by default: crashes and out-of-memory kills."),
+  actions: z
+    .object({
+      Critical: z.enum(BREACH_ACTIONS).optional().describe("Default Rollback."),
+      Warning: z.enum(BREACH_ACTIONS).optional().describe("Default Hold."),
+      Info: z.enum(BREACH_ACTIONS).optional().describe("Default Alert."),
+    })
+    .optional()
+    .describe("What a breach of each severity does: `Rollback`, `Hold` (stop promoting) or `Alert`."),
+  onMissingData: z
+    .object({
+      after: duration("1s", "24h").default("10m").describe("When there was no conclusive sample for so long,"),
+      action: z.enum(["Alert", "Hold"]).default("Alert").describe("do this. Missing data never rolls back."),
+    })
+    .optional()
+    .describe("Default Alert after 10m."),
+  rollback: ReturnLimitsSchema.optional().describe("Limits of automatic returns."),
+  freeze: z
+    .array(FreezeSchema)
+    .max(16)
+    .meta(atomicList)
+    .optional()
+    .describe("Times in which a candidate gets no more traffic. Never stops a safety rollback."),
+};
+
+export const RollbackPolicySpecSchema = z.object(policyFields);
+
+export const PolicyStatusSchema = z.object({
+  observedGeneration: counter().optional().describe("The generation that this status describes."),
+  usedBy: counter().optional().describe("How many ModelDeployments it is in force for."),
+  conditions: conditions().optional(),
+});
+
+export const RollbackPolicySchema = z.object({
+  apiVersion: z.literal(API_VERSION),
+  kind: z.literal("RollbackPolicy"),
+  metadata: ObjectMetaSchema,
+  spec: RollbackPolicySpecSchema.describe("When to go back."),
+  status: PolicyStatusSchema.optional(),
+});
+export type RollbackPolicy = z.infer<typeof RollbackPolicySchema>;
+export type RollbackPolicySpec = z.infer<typeof RollbackPolicySpecSchema>;
+export type RollbackPolicyStatus = z.infer<typeof PolicyStatusSchema>;

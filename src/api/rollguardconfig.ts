@@ -1,0 +1,139 @@
+// RollguardConfig: what belongs to the whole installation. One object, named `cluster`.
+import { z } from "zod";
+import {
+  atomicList,
+  conditions,
+  counter,
+  duration,
+  entryName,
+  integer,
+  keyRef,
+  listMap,
+  matching,
+  message,
+  ObjectMetaSchema,
+  objectName,
+  percent,
+  period,
+  rules,
+  setList,
+  text,
+  time,
+} from "./common.ts";
+import { API_VERSION } from "./names.ts";
+
+const StormBreakerSchema = z.object({
+  enabled: z.boolean().default(true).describe("Whether it may hold anything."),
+  share: percent(1, 100).default("30%").describe("More than this share of the guarded deployments"),
+  atLeast: integer(1, 10_000).default(5).describe("and at least so many"),
+  within: duration("1s", "24h")
+    .default("10m")
+    .describe("with a first bad sample within so long a time stop automatic rollbacks of proven revisions."),
+  resume: text(253).optional().describe("A new value is a person's word to go on; each is handled once."),
+});
+
+const SinkSchema = z
+  .object({
+    name: entryName().describe("Name of the sink."),
+    type: z.enum(["CloudEvents", "Slack"]).describe("`CloudEvents` over HTTP, or a `Slack`-compatible webhook."),
+    url: matching("^https?://[^ /?#@]+(/[^ ]*)?$", 2048, "must be an http or https URL without user and spaces")
+      .optional()
+      .describe("Where it is sent. Either this or `urlSecretRef`."),
+    urlSecretRef: keyRef()
+      .optional()
+      .describe("A Secret in the operator's own namespace that holds the URL, where it is a credential."),
+    outcomes: z
+      .array(
+        z.enum([
+          "Proven",
+          "Rejected",
+          "RolledBack",
+          "Superseded",
+          "Cancelled",
+          "Verified",
+          "Unverified",
+          "Failed",
+          "Stalled",
+          "Storm",
+        ]),
+      )
+      .max(10)
+      .meta(setList)
+      .optional()
+      .describe("What is sent. Default: everything."),
+    timeout: duration("100ms", "1m").default("5s").describe("How long one request may take."),
+  })
+  .meta(rules({ rule: "has(self.url) != has(self.urlSecretRef)", message: "exactly one of url and urlSecretRef must be set" }));
+
+export const RollguardConfigSpecSchema = z.object({
+  stormBreaker: StormBreakerSchema.prefault({}).describe("When much of the fleet breaches at once, the cause is not the model."),
+  notifications: z.array(SinkSchema).max(16).meta(listMap("name")).optional().describe("Who is told."),
+  artifacts: z
+    .object({
+      allowHosts: z
+        .array(
+          matching(
+            "^([*][.])?[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?$",
+            253,
+            "must be a host such as models.example.com, *.example.com or host:8080",
+          ),
+        )
+        .max(256)
+        .meta(setList)
+        .optional()
+        .describe("Hosts from which weights may be fetched. Default: all."),
+    })
+    .optional()
+    .describe("Where weights may come from."),
+  records: z
+    .object({
+      keep: integer(1, 100_000).default(1000).describe("Records kept for each deployment."),
+      maxAge: period().default("400d").describe("How long a record is kept."),
+    })
+    .prefault({})
+    .describe("How long the audit trail lasts."),
+  defaults: z
+    .object({
+      policy: objectName().optional().describe("ClusterRollbackPolicy of deployments that name none."),
+      fetchImage: text(512).optional().describe("Image of the init container."),
+      environment: text(63)
+        .optional()
+        .describe("Environment that records name where the operator's `--environment` is not given."),
+    })
+    .optional()
+    .describe("For what a deployment leaves open."),
+});
+
+export const RollguardConfigStatusSchema = z.object({
+  observedGeneration: counter().optional().describe("The generation that this status describes."),
+  storm: z
+    .object({
+      active: z.boolean().describe("Whether it holds now."),
+      since: time().optional(),
+      guarded: counter().optional().describe("Guarded deployments."),
+      breached: counter().optional().describe("Those with a first bad sample within the window."),
+      source: z.string().max(253).optional().describe("The source that they share, where there is one."),
+      message: message().optional(),
+    })
+    .optional()
+    .describe("The storm breaker."),
+  handledResume: z.string().max(253).optional().describe("The value of `resume` that was handled."),
+  suspects: z
+    .array(z.string().max(512))
+    .max(64)
+    .meta(atomicList)
+    .optional()
+    .describe("Deployments that are held, as `<namespace>/<name>`."),
+  conditions: conditions().optional(),
+});
+
+export const RollguardConfigSchema = z.object({
+  apiVersion: z.literal(API_VERSION),
+  kind: z.literal("RollguardConfig"),
+  metadata: ObjectMetaSchema,
+  spec: RollguardConfigSpecSchema.describe("What belongs to the whole installation."),
+  status: RollguardConfigStatusSchema.optional(),
+});
+export type RollguardConfig = z.infer<typeof RollguardConfigSchema>;
+export type RollguardConfigSpec = z.infer<typeof RollguardConfigSpecSchema>;
+export type RollguardConfigStatus = z.infer<typeof RollguardConfigStatusSchema>;
