@@ -1,0 +1,209 @@
+// What the status tells people and tools: the phase, one message, and the conditions by the rules of kstatus.
+// All of it is derived from the draft and the evidence; nothing here is remembered on its own.
+
+import type { Condition } from "../api/common.ts";
+import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
+import type { Phase } from "../api/reasons.ts";
+import { type Context, iso, isQuarantined, returning } from "./context.ts";
+import type { Finding } from "./evidence.ts";
+import { PHASES } from "./phases.ts";
+import { childOf, chooseTarget } from "./target.ts";
+
+/** The phase that a status is in; derived, so that it can't disagree with what it stands for. */
+export function phaseOf(context: Context): Phase {
+  const { status, snapshot } = context;
+  if (returning(status)) return status.rollback?.restoredAt ? "Verifying" : "RollingBack";
+  if (status.stall || status.pending?.overdue) return "Stalled";
+  if (status.candidate) return "Progressing";
+  if (snapshot.pin.state !== "Usable") return "Pending";
+  const { active } = status;
+  if (active?.hash === snapshot.pin.hash && !isQuarantined(status, active.hash)) return active.baking ? "Baking" : "Guarding";
+  if (isQuarantined(status, snapshot.pin.hash)) return active ? "RolledBack" : "Stalled";
+  return "Progressing";
+}
+
+/** Reasons of holds whose message counts up with every sample; their text stays out of the status, or each sample would be a write. */
+const COUNTING = new Set(["Baking", "AwaitingData", "Verifying", "BakeStarved"]);
+
+function explain(context: Context, phase: Phase): { reason: string; message: string } {
+  const { status, snapshot, held } = context;
+  const { active, rollback, stall, pending } = status;
+  const who = active ? `r${active.revision} (${active.version})` : "nothing";
+  switch (phase) {
+    case "Stalled":
+      if (stall) return { reason: stall.reason, message: `${stall.message}` };
+      if (pending) return { reason: pending.reason, message: `${pending.message ?? ""}; ${who} serves` };
+      return {
+        reason: "Rejected",
+        message: `${snapshot.pin.version} is quarantined and nothing serves; pin another version, or retry`,
+      };
+    case "RollingBack":
+      return {
+        reason: "RollingBack",
+        message: `returning to r${rollback?.to?.revision} (${rollback?.to?.version}): ${rollback?.message ?? ""}`,
+      };
+    case "Verifying":
+      return { reason: "Verifying", message: `${who} has the traffic back and is being verified` };
+    case "RolledBack": {
+      const entry =
+        snapshot.pin.state === "Usable"
+          ? (status.quarantine ?? []).find((one) => snapshot.pin.state === "Usable" && one.hash === snapshot.pin.hash)
+          : undefined;
+      return {
+        reason: "RolledBack",
+        message: `${snapshot.pin.version} is quarantined (${entry?.message ?? entry?.reason ?? "rolled back"}) and is not rolled out again; ${who} serves. Pin another version, or ask for a retry`,
+      };
+    }
+    case "Guarding": {
+      const breach = held.find((one) => one.rule === "active-breached");
+      if (breach) return { reason: breach.reason, message: breach.message };
+      return { reason: "Guarding", message: `${who} is proven and guarded` };
+    }
+    case "Baking":
+      return {
+        reason: "Baking",
+        message: `${who} has all the traffic and bakes; ${Math.ceil(snapshot.policy.bakeMs / 1000)} s of healthy samples prove it`,
+      };
+    case "Pending":
+      return { reason: pending?.reason ?? "Pending", message: `${pending?.message ?? ""}; ${who} serves` };
+    default: {
+      const why = held.at(-1);
+      const candidate = status.candidate;
+      const what = candidate
+        ? `r${candidate.revision} (${candidate.version}) is brought up`
+        : `waiting to roll out ${snapshot.pin.version}`;
+      return {
+        reason: why?.reason ?? "Progressing",
+        message: why && !COUNTING.has(why.reason) ? `${what}: ${why.message}` : what,
+      };
+    }
+  }
+}
+
+type Value = { status: "True" | "False" | "Unknown"; reason: string; message: string };
+const value = (status: boolean | undefined, reason: string, message: string): Value => ({
+  status: status === undefined ? "Unknown" : status ? "True" : "False",
+  reason,
+  message,
+});
+
+function named(found: readonly Finding[]): string {
+  return found.map((one) => one.check.name).join(", ");
+}
+
+function healthy(context: Context): Value {
+  const findings = context.active?.findings ?? [];
+  const bad = findings.filter((one) => one.judgement.verdict === "Breached");
+  if (bad.length > 0) return value(false, "Breached", `beyond their limits: ${named(bad)}`);
+  const unknown = findings.filter((one) => one.judgement.verdict !== "Healthy" && one.judgement.reason !== "NoBaseline");
+  if (findings.length === 0 || unknown.length > 0)
+    return value(undefined, "Unknown", `not known yet: ${named(unknown) || "no checks"}`);
+  return value(true, "Healthy", "every check is within its limits");
+}
+
+function metrics(context: Context): Value {
+  const findings = context.active?.findings ?? [];
+  const dark = findings.filter(
+    ({ judgement }) =>
+      judgement.verdict === "ProviderError" || (judgement.verdict === "NoData" && judgement.reason !== "NoBaseline"),
+  );
+  if (dark.length === 0) return value(true, "Answering", "the sources answer");
+  const reason = dark.some((one) => one.judgement.verdict === "ProviderError") ? "ProviderError" : "NoData";
+  return value(false, reason, `no verdict from ${named(dark)}; nothing is rolled back and nothing is proven on unknown data`);
+}
+
+function rollbackReady(context: Context): Value {
+  const choice = chooseTarget(context.snapshot, context.status, []);
+  if (!choice.found) return value(false, choice.reason, choice.message);
+  const { target, proven, warm } = choice;
+  return value(
+    true,
+    warm ? "Warm" : "Cold",
+    `r${target.revision} (${target.version})${proven ? "" : ", unproven,"} is the target`,
+  );
+}
+
+function wanted(context: Context, phase: Phase): Record<string, Value> {
+  const { status, snapshot } = context;
+  const why = explain(context, phase);
+  const row = PHASES[phase];
+  const breached = (context.active?.findings ?? []).some(
+    (one) => one.judgement.verdict === "Breached" && one.check.severity === "Critical",
+  );
+  // While a Critical breach is held the pinned version serves, but it is not ready, and something is still to come.
+  const guardingBreach = phase === "Guarding" && breached;
+  const ready = (childOf(snapshot, status.active?.revision)?.ready ?? 0) > 0;
+  return {
+    Ready: value(row.ready && !guardingBreach, why.reason, why.message),
+    Reconciling: value(row.reconciling || guardingBreach, why.reason, why.message),
+    Stalled: value(row.stalled, why.reason, row.stalled ? why.message : ""),
+    Available: value(
+      ready,
+      ready ? "Serving" : "NotServing",
+      ready ? `r${status.active?.revision} has ready pods` : "no ready pod has the traffic",
+    ),
+    Healthy: healthy(context),
+    RolledBack: value(
+      phase === "RolledBack",
+      phase === "RolledBack" ? "RolledBack" : "NotRolledBack",
+      phase === "RolledBack" ? why.message : "",
+    ),
+    RollbackReady: rollbackReady(context),
+    MetricsAvailable: metrics(context),
+  };
+}
+
+function condition(previous: Condition | undefined, type: string, next: Value, context: Context): Condition {
+  const since = previous && previous.status === next.status ? previous.lastTransitionTime : iso(context.now);
+  return {
+    type,
+    status: next.status,
+    reason: next.reason,
+    message: next.message.slice(0, 1024),
+    lastTransitionTime: since,
+    observedGeneration: context.snapshot.deployment.metadata.generation ?? 0,
+  };
+}
+
+/** Check lines change with a verdict, not with every sample. */
+function checkLines(context: Context): NonNullable<ModelDeploymentStatus["checks"]> {
+  const { status } = context;
+  const lines = [context.active, context.candidate].flatMap((evidence) =>
+    (evidence?.findings ?? []).map((finding) => ({ finding, revision: evidence?.revision ?? 0 })),
+  );
+  return lines.map(({ finding, revision }) => {
+    const { check, judgement } = finding;
+    const before = (status.checks ?? []).find((line) => line.name === check.name && line.revision === revision);
+    if (before && before.verdict === judgement.verdict && before.threshold === judgement.threshold) return before;
+    return {
+      name: check.name,
+      revision,
+      ...(check.source === undefined ? { builtIn: true } : { source: check.source }),
+      severity: check.severity,
+      verdict: judgement.verdict,
+      ...(judgement.value === undefined ? {} : { value: judgement.value }),
+      ...(judgement.baseline === undefined ? {} : { baseline: judgement.baseline }),
+      ...(judgement.threshold === undefined ? {} : { threshold: judgement.threshold }),
+      since: iso(context.now),
+      message: judgement.message.slice(0, 256),
+    };
+  });
+}
+
+/** Writes all that is derived into the draft. */
+export function summarize(context: Context): void {
+  const { status, snapshot } = context;
+  const phase = phaseOf(context);
+  status.phase = phase;
+  status.message = explain(context, phase).message.slice(0, 1024);
+  status.observedGeneration = snapshot.deployment.metadata.generation ?? 0;
+  status.checks = checkLines(context);
+  const before = new Map((status.conditions ?? []).map((one) => [one.type, one]));
+  status.conditions = Object.entries(wanted(context, phase)).map(([type, next]) =>
+    condition(before.get(type), type, next, context),
+  );
+  const child = childOf(snapshot, status.active?.revision);
+  status.replicas = child?.pods.filter((pod) => !pod.terminating).length ?? 0;
+  status.readyReplicas = child?.ready ?? 0;
+  status.policy = { names: snapshot.policy.names, generations: snapshot.policy.generations, hash: snapshot.policy.hash };
+}

@@ -1,0 +1,123 @@
+// The decision: an ordered list of small rules over one snapshot. The first rule that can act now acts; one that is held says why
+// and passes on, so that a new pin can always mend what has nowhere to return to. Pure: same snapshot, same time, same answer.
+
+import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
+import { summarize } from "./conditions.ts";
+import type { Context, EventIntent, Held, Rule } from "./context.ts";
+import { evidenceFor } from "./evidence.ts";
+import { noteFirstTokens, pauseAndResume, personRollback, promote, retry } from "./rules/person.ts";
+import { contentChanged, newPin, unusablePin } from "./rules/pin.ts";
+import { activeBreached, recovered, returnProgress, revoked } from "./rules/return.ts";
+import { candidateFailed, moreTraffic, prove, retryCandidate, settle } from "./rules/rollout.ts";
+import type { Snapshot } from "./snapshot.ts";
+import { truncateHistory } from "./transitions.ts";
+
+/** Who wins, in this order. */
+export const RULES: readonly Rule[] = [
+  noteFirstTokens,
+  settle,
+  pauseAndResume,
+  personRollback,
+  retry,
+  promote,
+  revoked,
+  activeBreached,
+  returnProgress,
+  recovered,
+  retryCandidate,
+  candidateFailed,
+  unusablePin,
+  contentChanged,
+  newPin,
+  moreTraffic,
+  prove,
+];
+
+export interface Decision {
+  /** The next status; the very same object as in the snapshot where nothing changed. */
+  status: ModelDeploymentStatus;
+  /** False: nothing is to be written. */
+  changed: boolean;
+  /** The rule that acted. */
+  acted?: { rule: string; reason: string; message: string };
+  held: readonly Held[];
+  events: readonly EventIntent[];
+  /** When to look again at the latest, ms epoch; undefined: when something changes. */
+  wakeAt?: number;
+}
+
+/** Stalls that are said anew in every pass, for as long as their cause is there. */
+const DERIVED_STALLS = new Set(["NoTarget", "TargetNoBetter", "BudgetSpent", "RevokedNoTarget", "VersionContentChanged"]);
+
+/** Same text, whatever the order in which members were set. */
+function same(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a, sortKeys) === JSON.stringify(b, sortKeys);
+}
+
+function sortKeys(_key: string, value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/**
+ * Decides what the next status is.
+ * @param now time of the API server, ms epoch
+ */
+export function decide(snapshot: Snapshot, now: number): Decision {
+  const before = snapshot.deployment.status ?? {};
+  if (snapshot.deployment.metadata.deletionTimestamp !== undefined)
+    return { status: before, changed: false, held: [], events: [] };
+  const context = begin(snapshot, structuredClone(before), now);
+  const result = runRules(context);
+  lapse(context, before);
+  summarize(context);
+  truncateHistory(context.status, snapshot.deployment.spec.historyLimit ?? 50, snapshot.recorded);
+  const changed = !same(before, context.status);
+  const later = context.wake.filter((time) => time > now);
+  return {
+    status: changed ? context.status : before,
+    changed,
+    ...(result ? { acted: result } : {}),
+    held: context.held,
+    events: context.events,
+    ...(later.length > 0 ? { wakeAt: Math.min(...later) } : {}),
+  };
+}
+
+function begin(snapshot: Snapshot, status: ModelDeploymentStatus, now: number): Context {
+  return {
+    snapshot,
+    now,
+    status,
+    active: status.active ? evidenceFor(snapshot, status, status.active) : undefined,
+    candidate: status.candidate ? evidenceFor(snapshot, status, status.candidate) : undefined,
+    events: [],
+    held: [],
+    wake: [],
+  };
+}
+
+function runRules(context: Context): Decision["acted"] {
+  for (const rule of RULES) {
+    const outcome = rule.apply(context);
+    if (outcome?.kind === "Acted") return { rule: rule.name, reason: outcome.reason, message: outcome.message };
+    if (outcome) context.held.push({ rule: rule.name, reason: outcome.reason, message: outcome.message });
+  }
+  return undefined;
+}
+
+/** A derived stall that no rule said again is over; what was breached while it baked starts its bake anew. */
+function lapse(context: Context, before: ModelDeploymentStatus): void {
+  const { status, now } = context;
+  const reason = status.stall?.reason;
+  if (reason === undefined || !DERIVED_STALLS.has(reason) || before.stall?.reason !== reason) return;
+  if (context.held.some((one) => one.reason === reason)) return;
+  // A rule that acted earlier in the chain kept the later ones from speaking: not a sign that the cause is gone.
+  const breached = (context.active?.findings ?? []).some(
+    (one) => one.judgement.verdict === "Breached" && one.action === "Rollback",
+  );
+  if (breached && reason !== "VersionContentChanged") return;
+  delete status.stall;
+  if (status.active?.baking && (reason === "NoTarget" || reason === "TargetNoBetter"))
+    status.active.judgedFrom = new Date(now).toISOString();
+}

@@ -1,0 +1,99 @@
+// What the checks say of the revisions that are judged: the verdicts of the active one and of the candidate, each with its stage,
+// baseline and action, computed once per decision.
+
+import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
+import type { Action, Check, Policy } from "./policy.ts";
+import type { KnownRevision, RevisionRef, Snapshot } from "./snapshot.ts";
+import { actsFully, type Baseline, type Judgement, judge, type Stage } from "./verdict.ts";
+import { isCurrent, meanOf } from "./window.ts";
+
+/** One check of one revision, judged. */
+export interface Finding {
+  check: Check;
+  judgement: Judgement;
+  stage: Stage;
+  /** What a breach of it does now. */
+  action: Action;
+}
+
+export interface Evidence {
+  revision: number;
+  stage: Stage;
+  findings: readonly Finding[];
+}
+
+/** The checks that a revision is judged by: a candidate without traffic is not blamed for pods that are still starting. */
+export function checksFor(policy: Policy, stage: Stage): Check[] {
+  return stage === "Candidate" ? policy.checks.filter((check) => check.source !== undefined) : policy.checks;
+}
+
+export function stageOf(status: ModelDeploymentStatus, revision: number): Stage {
+  if (status.active?.revision !== revision) return "Candidate";
+  // A return is verified like a bake: everything since it took the traffic counts together.
+  const verifying =
+    status.rollback !== undefined && status.rollback.outcome === undefined && status.rollback.to?.revision === revision;
+  return status.active.baking || verifying ? "Bake" : "Guard";
+}
+
+/** From when on a revision's samples are judged, ms epoch; see the field `judgedFrom`. */
+export function judgedFrom(ref: RevisionRef, policy: Policy): number {
+  return Date.parse(ref.judgedFrom ?? ref.since ?? new Date(0).toISOString()) + policy.warmupMs;
+}
+
+/** The newest proven revision other than `revision`: what "LastHealthy" compares with. */
+export function lastHealthyOther(revisions: readonly KnownRevision[], revision: number): KnownRevision | undefined {
+  return revisions
+    .filter((known) => known.provenAt !== undefined && known.revision !== revision && !known.revoked)
+    .sort((a, b) => Date.parse(b.provenAt ?? "") - Date.parse(a.provenAt ?? ""))[0];
+}
+
+function baselineFor(check: Check, snapshot: Snapshot, status: ModelDeploymentStatus, revision: number): Baseline {
+  const rule = check.baseline;
+  if (!rule) return {};
+  if (rule.from === "ValidationMetric") {
+    const known = snapshot.revisions.find((one) => one.revision === revision);
+    return { value: known?.validationMetrics[rule.metric ?? check.name] };
+  }
+  if (rule.from === "Active") {
+    const active = status.active;
+    if (!active || active.revision === revision) return {};
+    const window = snapshot.windows[active.revision]?.find((one) => one.check === check.name);
+    return window ? { value: meanOf(window, check), coversMs: window.coveredMs } : {};
+  }
+  const measured = lastHealthyOther(snapshot.revisions, revision)?.baseline.find((one) => one.name === check.name);
+  if (!measured) return {};
+  const coversMs = measured.from && measured.to ? Date.parse(measured.to) - Date.parse(measured.from) : undefined;
+  return { value: measured.value, coversMs };
+}
+
+/** Judges every check of one revision that the status names. */
+export function evidenceFor(snapshot: Snapshot, status: ModelDeploymentStatus, ref: RevisionRef): Evidence {
+  const { policy } = snapshot;
+  const stage = stageOf(status, ref.revision);
+  const from = judgedFrom(ref, policy);
+  const findings = checksFor(policy, stage).map((check): Finding => {
+    const window = snapshot.windows[ref.revision]?.find((one) => one.check === check.name && isCurrent(one, check, from));
+    const baseline = baselineFor(check, snapshot, status, ref.revision);
+    const judgement = judge(check, window, baseline, stage);
+    const wanted = policy.actions[check.severity];
+    const action = wanted === "Rollback" && !actsFully(check, judgement, stage, baseline) ? "Hold" : wanted;
+    return { check, judgement, stage, action };
+  });
+  return { revision: ref.revision, stage, findings };
+}
+
+/** The findings that may take traffic away. */
+export function breaches(evidence: Evidence | undefined): Finding[] {
+  return (evidence?.findings ?? []).filter((one) => one.judgement.verdict === "Breached" && one.action === "Rollback");
+}
+
+/** The findings that stop promoting, those that roll back included. */
+export function blockers(evidence: Evidence | undefined): Finding[] {
+  return (evidence?.findings ?? []).filter((one) => one.judgement.verdict === "Breached" && one.action !== "Alert");
+}
+
+/** "error-ratio 0.31 (≤ 0.02)": a finding in a few words, for messages and events. */
+export function describe({ check, judgement }: Finding): string {
+  const value = judgement.value === undefined ? "no value" : Number(judgement.value.toPrecision(4));
+  return `${check.name} ${value} (${judgement.threshold})`;
+}

@@ -1,0 +1,150 @@
+// What the pin asks for: a new candidate, the one that serves already, one that is quarantined, or nothing usable.
+
+import { acted, type Context, held, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
+import type { Pin, RevisionRef } from "../snapshot.ts";
+import { closeRollout, openRollout, stall } from "../transitions.ts";
+
+/** How long a missing version may still be on its way: one commit may hold version and pin. */
+export const MISSING_GRACE_MS = 60_000;
+
+/** The revision that has this content already, or the next free number; numbers are never used twice for a name. */
+export function numberFor(context: Context, hash: string): number {
+  const { snapshot, status } = context;
+  const known = snapshot.revisions.find((one) => one.hash === hash);
+  if (known) return known.revision;
+  const entries = [status.active, status.candidate, status.standby, status.lastHealthy, ...(status.quarantine ?? [])];
+  const same = entries.find((entry) => entry?.hash === hash);
+  if (same) return same.revision;
+  const used = [
+    ...snapshot.revisions.map((one) => one.revision),
+    ...entries.map((entry) => entry?.revision ?? 0),
+    ...snapshot.children.map((child) => child.revision),
+    ...(status.history ?? []).map((entry) => entry.to?.revision ?? 0),
+  ];
+  return Math.max(snapshot.floor.revision, 0, ...used) + 1;
+}
+
+function unusable(pin: Exclude<Pin, { state: "Usable" }>): { reason: string; message: string } {
+  switch (pin.state) {
+    case "Missing": {
+      const known =
+        pin.known.length > 0 ? `this model has ${pin.known.slice(0, 10).join(", ")}` : "this model has no version yet";
+      return {
+        reason: "WaitingForVersion",
+        message: `spec.version: there is no ModelVersion ${pin.version} in this namespace; ${known}`,
+      };
+    }
+    case "ConfigMapMissing":
+      return {
+        reason: "WaitingForConfigMap",
+        message: `spec.template names ConfigMaps that are not there: ${pin.names.join(", ")}`,
+      };
+    case "OtherModel":
+      return {
+        reason: "OtherModel",
+        message: `spec.version: ${pin.version} is a version of the model ${pin.model}, not of spec.model`,
+      };
+    case "Revoked":
+      return { reason: "VersionRevoked", message: `spec.version: ${pin.version} is revoked; pin another version` };
+  }
+}
+
+function waitForPin(context: Context, pin: Exclude<Pin, { state: "Usable" }>): Outcome {
+  const { status, now } = context;
+  const { reason, message } = unusable(pin);
+  if (status.rollout && status.candidate && status.candidate.version !== pin.version) {
+    closeRollout(context, "Superseded", "NewerPin", `superseded by the pin ${pin.version}, which is not usable yet`);
+  }
+  if (status.pending?.reason !== reason) status.pending = { reason, message, since: iso(now) };
+  else status.pending = { ...status.pending, message };
+  const waits = pin.state === "Missing" || pin.state === "ConfigMapMissing";
+  const overdue = !waits || now - Date.parse(status.pending.since) >= MISSING_GRACE_MS;
+  if (!overdue) context.wake.push(Date.parse(status.pending.since) + MISSING_GRACE_MS);
+  else if (!status.pending.overdue) {
+    status.pending.overdue = true;
+    tell(context, "Warning", reason, message, `${reason}-${status.pending.since}`);
+  }
+  return held(reason, message);
+}
+
+/** A pin that names no usable version touches nothing that serves. */
+export const unusablePin: Rule = {
+  name: "unusable-pin",
+  apply(context) {
+    const { pin } = context.snapshot;
+    if (pin.state !== "Usable") return waitForPin(context, pin);
+    delete context.status.pending;
+    return undefined;
+  },
+};
+
+/** A ModelVersion that was made again under its name with other content waits for a person. */
+export const contentChanged: Rule = {
+  name: "version-content-changed",
+  apply(context) {
+    const { status, snapshot } = context;
+    const { pin } = snapshot;
+    const desired = status.desired;
+    if (pin.state !== "Usable" || !desired || desired.version !== pin.version || !desired.artifactDigest) return undefined;
+    if (desired.artifactDigest === pin.artifactDigest) return undefined;
+    const message = `the ModelVersion ${pin.version} was made again with other weights (${pin.artifactDigest}); retry it or pin another version`;
+    stall(context, "VersionContentChanged", message);
+    return held("VersionContentChanged", message);
+  },
+};
+
+/** A new hash becomes the candidate; going back to the active one's cancels; a quarantined one stays where it is. */
+export const newPin: Rule = {
+  name: "new-pin",
+  apply(context) {
+    const { status, snapshot, now } = context;
+    const { pin } = snapshot;
+    if (pin.state !== "Usable" || status.stall?.reason === "VersionContentChanged") return undefined;
+    const previous = status.desired;
+    const revision = numberFor(context, pin.hash);
+    const moved = previous?.hash !== pin.hash;
+    if (moved || previous?.version !== pin.version) {
+      status.desired = {
+        version: pin.version,
+        revision,
+        hash: pin.hash,
+        artifactDigest: pin.artifactDigest,
+        since: iso(now),
+        standing: "Unproven",
+      };
+      if (pin.deprecated) tell(context, "Warning", "DeprecatedVersion", `${pin.version} is deprecated`, pin.hash);
+    }
+    if (status.candidate?.hash === pin.hash) return undefined;
+    if (status.active?.hash === pin.hash) return cancel(context);
+    if (isQuarantined(status, pin.hash)) {
+      if (status.rollout && status.candidate)
+        closeRollout(context, "Superseded", "PinQuarantined", `${pin.version} is pinned, which is quarantined`);
+      return undefined;
+    }
+    if (status.paused || snapshot.deployment.spec.paused) return held("Paused", `paused; would roll out ${pin.version}`);
+    const standing = snapshot.revisions.find((known) => known.hash === pin.hash)?.provenAt ? "Proven" : "Unproven";
+    const candidate: RevisionRef = {
+      version: pin.version,
+      revision,
+      hash: pin.hash,
+      artifactDigest: pin.artifactDigest,
+      since: iso(now),
+      standing,
+      judgedFrom: iso(now),
+    };
+    openRollout(context, candidate, previous && previous.version === pin.version && moved ? "ConfigChange" : "Pin");
+    const during = returning(status) ? "; it gets traffic when the return has ended" : "";
+    tell(context, "Normal", "RolloutStarted", `r${revision} (${pin.version}) is brought up${during}`);
+    return acted("RolloutStarted", `r${revision} (${pin.version}) is brought up`);
+  },
+};
+
+function cancel(context: Context): Outcome {
+  const { status } = context;
+  if (!status.rollout || !status.candidate) return undefined;
+  const message = `the pin went back to r${status.active?.revision}, which serves`;
+  closeRollout(context, "Cancelled", "PinWentBack", message);
+  delete status.stall;
+  tell(context, "Normal", "RolloutCancelled", message);
+  return acted("RolloutCancelled", message);
+}

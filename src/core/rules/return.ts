@@ -1,0 +1,288 @@
+// Returning traffic: when the active revision is breached or revoked, and while a return is under way.
+
+import { acted, type Context, elapsed, held, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
+import { breaches, describe, type Finding } from "../evidence.ts";
+import { verifyGate } from "../gates.ts";
+import type { KnownRevision } from "../snapshot.ts";
+import { childOf, chooseTarget, isWarm } from "../target.ts";
+import { closeReturn, moveTraffic, openReturn, pointer, quarantine, refOf, stall } from "../transitions.ts";
+
+/** A target that is not ready within this share of the deadline is passed over. */
+const START_SHARE = 1 / 3;
+
+/** Points the open return at `target` and moves the traffic at once where it is warm: traffic first, scale second. */
+export function takeTarget(context: Context, target: KnownRevision, warm: boolean): void {
+  const { status, now, snapshot } = context;
+  const ref = refOf(target, now);
+  if (warm) moveTraffic(context, ref, ref.standing !== "Proven");
+  const kind = warm ? "warm: the traffic moves now" : "cold: it is scaled up first";
+  const from = status.rollback?.from;
+  tell(
+    context,
+    "Warning",
+    "RollingBack",
+    `returning from r${from?.revision} (${from?.version}) to r${target.revision} (${target.version}), ${kind}: ${status.rollback?.message ?? ""}`,
+    `${status.rollback?.sequence}-${target.revision}`,
+  );
+  context.wake.push(now + snapshot.policy.deadlineMs * START_SHARE);
+}
+
+/** A revoked version leaves wherever it serves, whatever the metrics say. */
+export const revoked: Rule = {
+  name: "revoked",
+  apply(context) {
+    const { status, snapshot } = context;
+    const active = status.active;
+    if (!active || returning(status)) return undefined;
+    if (!snapshot.revisions.find((known) => known.revision === active.revision)?.revoked) return undefined;
+    const choice = chooseTarget(snapshot, status, []);
+    const message = `${active.version} was revoked`;
+    if (!choice.found) {
+      stall(context, "RevokedNoTarget", `${message}, and ${choice.message}; it keeps serving`);
+      return held("RevokedNoTarget", message);
+    }
+    openReturn(context, { target: choice.target, trigger: "Revoked", reason: "Revoked", message, warm: choice.warm });
+    takeTarget(context, choice.target, choice.warm);
+    return acted("Revoked", message);
+  },
+};
+
+/** Why an automatic return from a proven revision may have to wait; a revision that bakes is never protected. */
+function hold(context: Context, found: Finding): Outcome {
+  const { status, snapshot, now } = context;
+  const { policy } = snapshot;
+  if (policy.mode === "Observe") return held("Observe", `would roll back: ${describe(found)}`);
+  if (status.paused || snapshot.deployment.spec.paused) return held("Paused", `paused; would roll back: ${describe(found)}`);
+  const active = status.active;
+  if (!active || active.baking || active.standing !== "Proven") return undefined;
+  const returns = status.returns ?? [];
+  const last = returns.at(-1);
+  if (last && now - Date.parse(last.at) < policy.cooldownMs) {
+    const until = Date.parse(last.at) + policy.cooldownMs;
+    context.wake.push(until);
+    return held("Cooldown", `in cooldown until ${iso(until)} after the last return; ${describe(found)}`);
+  }
+  const spent = returns.filter((one) => one.proven && now - Date.parse(one.at) < policy.budget.perMs);
+  if (spent.length < policy.budget.limit) return undefined;
+  const free = Date.parse(spent[0]?.at ?? iso(now)) + policy.budget.perMs;
+  context.wake.push(free);
+  stall(
+    context,
+    "BudgetSpent",
+    `${spent.length} automatic returns already; the next may begin at ${iso(free)}; ${describe(found)}`,
+  );
+  return held("BudgetSpent", "the budget of automatic returns is spent");
+}
+
+/** The check that was breached before the return is breached on its target too, which never was Healthy on it: the cause is common. */
+function commonCause(context: Context, found: readonly Finding[]): Finding | undefined {
+  const rollback = context.status.rollback;
+  if (!rollback || rollback.to?.revision !== context.status.active?.revision) return undefined;
+  return found.find(
+    ({ check }) =>
+      check.source !== undefined && rollback.checks?.includes(check.name) && !(rollback.healthyChecks ?? []).includes(check.name),
+  );
+}
+
+function beginReturn(context: Context, found: readonly Finding[]): Outcome {
+  const { status, snapshot } = context;
+  const active = status.active;
+  const first = found[0];
+  if (!active || !first) return undefined;
+  const common = commonCause(context, found);
+  if (common || status.stall?.reason === "CommonCause") {
+    const words = common ? describe(common) : describe(first);
+    stall(
+      context,
+      "CommonCause",
+      `${words} on what was returned to as well: the cause is not the version; nothing more is rolled back`,
+      first.check.name,
+    );
+    return held("CommonCause", words);
+  }
+  const waiting = hold(context, first);
+  if (waiting) return waiting;
+  const choice = chooseTarget(snapshot, status, found);
+  if (!choice.found) {
+    stall(
+      context,
+      choice.reason,
+      `${describe(first)}, and ${choice.message}; r${active.revision} keeps serving`,
+      first.check.name,
+    );
+    return held(choice.reason, choice.message);
+  }
+  const message = found.map(describe).join("; ");
+  const checks = found.map((one) => one.check.name);
+  openReturn(context, {
+    target: choice.target,
+    trigger: "Breach",
+    reason: "Breached",
+    message,
+    check: first.check.name,
+    checks,
+    warm: choice.warm,
+  });
+  quarantine(context, active, "Breached", message);
+  takeTarget(context, choice.target, choice.warm);
+  return acted("RollingBack", message);
+}
+
+/** Ends a return whose target failed, and says what is left. */
+function endFailed(context: Context, reason: string, message: string, check?: string): Outcome {
+  closeReturn(context, "Failed", reason, message);
+  stall(context, reason, message, check);
+  return acted(reason, message);
+}
+
+/** The target itself is breached: a common cause ends the walk; otherwise the next proven one is tried, within `maxDepth`. */
+function walkOn(context: Context, found: readonly Finding[]): Outcome {
+  const { status, snapshot } = context;
+  const rollback = status.rollback;
+  const first = found[0];
+  const active = status.active;
+  if (!rollback || !first || !active) return undefined;
+  const common = commonCause(context, found);
+  if (common) {
+    return endFailed(
+      context,
+      "CommonCause",
+      `${describe(common)} on r${active.revision} too: the cause is not the version`,
+      common.check.name,
+    );
+  }
+  if (first.check.kind === "Restarts") quarantine(context, active, "Breached", describe(first));
+  const depth = rollback.depth ?? 1;
+  if (depth >= snapshot.policy.maxDepth) {
+    return endFailed(
+      context,
+      "TargetBreached",
+      `${describe(first)} on r${active.revision} after the return; maxDepth is ${snapshot.policy.maxDepth}`,
+      first.check.name,
+    );
+  }
+  return nextTarget(context, found, `${describe(first)} on r${active.revision}`, depth + 1);
+}
+
+/** Passes the current target over and takes the next one; without one, what had the traffic is started again. */
+function nextTarget(context: Context, found: readonly Finding[], why: string, depth: number): Outcome {
+  const { status, snapshot, now } = context;
+  const rollback = status.rollback;
+  if (!rollback?.to) return undefined;
+  rollback.passedOver = [...(rollback.passedOver ?? []), rollback.to.revision];
+  const choice = chooseTarget(snapshot, status, found, rollback.passedOver);
+  if (!choice.found) {
+    const origin = snapshot.revisions.find((known) => known.revision === rollback.from?.revision);
+    const served = status.active?.revision;
+    if (origin && served !== origin.revision && (childOf(snapshot, served)?.ready ?? 0) === 0) {
+      moveTraffic(context, refOf(origin, now), true);
+    }
+    return endFailed(context, "ReturnFailed", `${why}; no other target: ${choice.message}`);
+  }
+  rollback.to = pointer(choice.target);
+  rollback.depth = depth;
+  rollback.targetStartedAt = iso(now);
+  rollback.healthyChecks = [];
+  delete rollback.restoredAt;
+  takeTarget(context, choice.target, isWarm(snapshot, status.active?.revision, choice.target.revision));
+  return acted("NextTarget", `${why}; trying r${choice.target.revision}`);
+}
+
+/** The guard, which never ends: a Critical breach of the active revision takes the traffic back. */
+export const activeBreached: Rule = {
+  name: "active-breached",
+  apply(context) {
+    const { status } = context;
+    const found = breaches(context.active);
+    if (found.length === 0 || !status.active) return undefined;
+    if (!returning(status)) return beginReturn(context, found);
+    return status.rollback?.to?.revision === status.active.revision ? walkOn(context, found) : undefined;
+  },
+};
+
+/** Brings an open return to its end: target ready → traffic → restored → verified. */
+export const returnProgress: Rule = {
+  name: "return-progress",
+  apply(context) {
+    const { status, snapshot, now } = context;
+    const rollback = status.rollback;
+    if (!rollback?.to || rollback.outcome !== undefined) return undefined;
+    const target = snapshot.revisions.find((known) => known.revision === rollback.to?.revision);
+    if (!target) return nextTarget(context, [], `r${rollback.to.revision} is gone`, rollback.depth ?? 1);
+    if (status.active?.revision !== target.revision && isWarm(snapshot, status.active?.revision, target.revision)) {
+      moveTraffic(context, refOf(target, now), target.provenAt === undefined);
+      return acted("TrafficReturned", `r${target.revision} is ready and takes the traffic`);
+    }
+    if (!rollback.restoredAt) return startOrPassOver(context);
+    noteHealthy(context);
+    const missing = verifyGate(context.active, snapshot.policy, elapsed(context, rollback.restoredAt));
+    if (!missing) return finish(context, "Verified", "verified: every Critical check is within its limits");
+    const overdue = elapsed(context, rollback.detectedAt) >= snapshot.policy.deadlineMs;
+    if (overdue) return finish(context, "Unverified", `not verified by the deadline: ${missing.message}`);
+    context.wake.push(Date.parse(rollback.detectedAt ?? iso(now)) + snapshot.policy.deadlineMs);
+    context.wake.push(Date.parse(rollback.restoredAt) + snapshot.policy.verifyMs);
+    return held("Verifying", missing.message);
+  },
+};
+
+function startOrPassOver(context: Context): Outcome {
+  const { status, snapshot, now } = context;
+  const rollback = status.rollback;
+  if (!rollback?.to) return undefined;
+  const limit = snapshot.policy.deadlineMs * START_SHARE;
+  const waited = elapsed(context, rollback.targetStartedAt);
+  if (waited >= limit)
+    return nextTarget(context, breaches(context.active), `r${rollback.to.revision} did not get ready`, rollback.depth ?? 1);
+  context.wake.push(now + limit - waited);
+  const ready = childOf(snapshot, rollback.to.revision)?.ready ?? 0;
+  return held("RollingBack", `${ready} pods of r${rollback.to.revision} are ready`);
+}
+
+/** Remembers on which checks the target was Healthy: a later breach of those is not the common cause. */
+function noteHealthy(context: Context): void {
+  const rollback = context.status.rollback;
+  if (!rollback) return;
+  const healthy = (context.active?.findings ?? [])
+    .filter(({ check, judgement }) => judgement.verdict === "Healthy" && judgement.conclusive >= check.breach.of)
+    .map(({ check }) => check.name)
+    .filter((name) => rollback.checks?.includes(name) && !(rollback.healthyChecks ?? []).includes(name));
+  if (healthy.length > 0) rollback.healthyChecks = [...(rollback.healthyChecks ?? []), ...healthy];
+}
+
+function finish(context: Context, outcome: "Verified" | "Unverified", message: string): Outcome {
+  const { status } = context;
+  closeReturn(context, outcome, outcome, message);
+  const type = outcome === "Verified" ? "Normal" : "Warning";
+  tell(
+    context,
+    type,
+    outcome,
+    `the return to r${status.rollback?.to?.revision} is ${outcome.toLowerCase()}: ${message}`,
+    `${status.rollback?.sequence}`,
+  );
+  return acted(outcome, message);
+}
+
+/** A stall of a failed return ends when what serves is Healthy and not quarantined. */
+export const recovered: Rule = {
+  name: "recovered",
+  apply(context) {
+    const { status } = context;
+    const reason = status.stall?.reason;
+    if (reason !== "CommonCause" && reason !== "TargetBreached" && reason !== "ReturnFailed") return undefined;
+    const active = status.active;
+    if (!active || isQuarantined(status, active.hash)) return undefined;
+    const critical = (context.active?.findings ?? []).filter(({ check }) => check.severity === "Critical");
+    const healthy = critical.length > 0 && critical.every(({ judgement }) => judgement.verdict === "Healthy");
+    if (!healthy) return undefined;
+    delete status.stall;
+    tell(
+      context,
+      "Normal",
+      "Recovered",
+      `r${active.revision} is healthy again; ${reason} is over`,
+      `${reason}-${status.sequence ?? 0}`,
+    );
+    return acted("Recovered", `${reason} is over`);
+  },
+};

@@ -1,0 +1,229 @@
+// A candidate's way: it fails by its own fault or the cluster's, it gets the traffic, it is proven.
+
+import { parseDuration } from "../../api/common.ts";
+import { acted, type Context, elapsed, held, iso, type Outcome, type Rule, returning, tell } from "../context.ts";
+import { breaches, describe, judgedFrom } from "../evidence.ts";
+import { faultOf } from "../faults.ts";
+import { proveGate, switchGate } from "../gates.ts";
+import { childOf } from "../target.ts";
+import { closeRollout, keepStandby, moveTraffic, quarantine, stall } from "../transitions.ts";
+import { baselineOf } from "../verdict.ts";
+import { isCurrent } from "../window.ts";
+
+/** After this many bakes without proof a person is asked. */
+const STARVED_BAKES = 3;
+const RETRY_BASE_MS = 30_000;
+const RETRY_MAX_MS = 15 * 60_000;
+
+function reject(context: Context, reason: string, message: string): Outcome {
+  const { status } = context;
+  const candidate = status.candidate;
+  if (!candidate) return undefined;
+  const back = status.active ? `; r${status.active.revision} goes on serving` : "; nothing serves";
+  quarantine(context, candidate, reason, message);
+  closeRollout(context, "Rejected", reason, message);
+  tell(context, "Warning", "CandidateRejected", `r${candidate.revision} (${candidate.version}): ${message}${back}`);
+  return acted(reason, `${message}${back}`);
+}
+
+/** The candidate is scaled down and tried again later; each try waits longer. */
+function backOff(context: Context, reason: string, message: string): Outcome {
+  const { status, now } = context;
+  const rollout = status.rollout;
+  if (!rollout) return undefined;
+  const attempt = rollout.attempt ?? 1;
+  const delay = Math.min(RETRY_BASE_MS * 2 ** (attempt - 1), RETRY_MAX_MS);
+  rollout.attempt = attempt + 1;
+  rollout.retryAt = iso(now + delay);
+  context.wake.push(now + delay);
+  stall(context, reason, `${message}; tried again at ${rollout.retryAt}`);
+  return acted(reason, message);
+}
+
+/** Waits out the back-off of a candidate that the cluster could not start. */
+export const retryCandidate: Rule = {
+  name: "retry-candidate",
+  apply(context) {
+    const { status, now } = context;
+    const rollout = status.rollout;
+    if (!rollout?.retryAt || !status.candidate) return undefined;
+    if (now < Date.parse(rollout.retryAt)) {
+      context.wake.push(Date.parse(rollout.retryAt));
+      return undefined;
+    }
+    delete rollout.retryAt;
+    rollout.readyDeadlineSince = iso(now);
+    status.candidate.judgedFrom = iso(now);
+    delete status.stall;
+    return acted("Retrying", `attempt ${rollout.attempt} of r${status.candidate.revision}`);
+  },
+};
+
+/** The candidate's own faults quarantine it; the cluster's make it wait. */
+export const candidateFailed: Rule = {
+  name: "candidate-failed",
+  apply(context) {
+    const { status, snapshot } = context;
+    const { candidate, rollout } = status;
+    if (!candidate || !rollout || rollout.retryAt) return undefined;
+    const child = childOf(snapshot, candidate.revision);
+    const fault = child ? faultOf(child.pods, snapshot.policy.restarts.failures) : undefined;
+    if (fault?.of === "Own") return reject(context, fault.reason, fault.message);
+    if (snapshot.probe?.revision === candidate.revision && snapshot.probe.outcome === "Failed") {
+      return reject(context, "ProbeFailed", snapshot.probe.message);
+    }
+    const found = breaches(context.candidate);
+    const also = new Set(breaches(context.active).map((one) => one.check.name));
+    const own = found.find((one) => !also.has(one.check.name));
+    if (own && !rollout.promoted) return reject(context, "CheckBreached", describe(own));
+    if (found[0]) return held("CommonBreach", `${describe(found[0])} on the active revision too: no fault of the candidate`);
+    return overdue(context, fault ? { reason: fault.reason, message: fault.message } : undefined);
+  },
+};
+
+/** The deadline counts only while pods are being waited for. */
+function overdue(context: Context, fault: { reason: string; message: string } | undefined): Outcome {
+  const { status, snapshot, now } = context;
+  const { candidate, rollout } = status;
+  if (!candidate || !rollout) return undefined;
+  const child = childOf(snapshot, candidate.revision);
+  const replicas = snapshot.deployment.spec.replicas ?? 1;
+  if ((child?.current ?? 0) >= replicas) return undefined;
+  const limit = parseDuration(snapshot.deployment.spec.strategy?.progressDeadline ?? "10m");
+  // What the cluster lacks gets a shorter patience: it is tried again anyway, and a person should hear of it.
+  const patience = fault ? Math.min(limit, 2 * RETRY_BASE_MS) : limit;
+  const waited = elapsed(context, rollout.readyDeadlineSince);
+  if (waited < patience) {
+    context.wake.push(now + patience - waited);
+    return undefined;
+  }
+  if (fault) return backOff(context, fault.reason, fault.message);
+  const message = `${child?.current ?? 0} of ${replicas} pods of r${candidate.revision} got ready within ${limit / 1000} s`;
+  return backOff(context, "ProgressDeadlineExceeded", message);
+}
+
+/** First or more traffic for the candidate: BlueGreen moves all of it in one write. */
+export const moreTraffic: Rule = {
+  name: "more-traffic",
+  apply(context) {
+    const { status, snapshot } = context;
+    const { candidate, rollout } = status;
+    if (!candidate || !rollout || rollout.retryAt) return undefined;
+    if (returning(status)) return held("ReturnUnderWay", `r${candidate.revision} waits until the return has ended`);
+    const activeServes = (childOf(snapshot, status.active?.revision)?.ready ?? 0) > 0;
+    const missing = switchGate({
+      child: childOf(snapshot, candidate.revision),
+      replicas: snapshot.deployment.spec.replicas ?? 1,
+      probe: snapshot.probe?.revision === candidate.revision ? snapshot.probe : undefined,
+      probeWanted: snapshot.deployment.spec.probe !== undefined,
+      candidate: context.candidate,
+      sources: activeServes ? context.active : context.candidate,
+      promoted: rollout.promoted ?? false,
+    });
+    if (missing) return held(missing.reason, missing.message);
+    if (status.paused || snapshot.deployment.spec.paused)
+      return held("Paused", `paused; r${candidate.revision} is ready for the traffic`);
+    keepStandby(context, breaches(context.active).length > 0);
+    rollout.switchedAt = iso(context.now);
+    moveTraffic(context, { ...candidate }, true);
+    delete status.stall;
+    const message = `r${candidate.revision} (${candidate.version}) takes the traffic and bakes`;
+    tell(context, "Normal", "TrafficSwitched", message);
+    return acted("TrafficSwitched", message);
+  },
+};
+
+/** The bake is over: the revision is proven, and what it measured is its baseline. */
+export const prove: Rule = {
+  name: "prove",
+  apply(context) {
+    const { status, snapshot, now } = context;
+    const active = status.active;
+    if (!active?.baking || returning(status)) return undefined;
+    // The last proof must have reached its ControllerRevision first: the status keeps the baseline of one revision only.
+    const last = status.lastHealthy;
+    if (last && snapshot.revisions.some((known) => known.revision === last.revision && known.provenAt !== last.provenAt)) {
+      return held("RecordingProof", `the proof of r${last.revision} is being written`);
+    }
+    const promoted = status.rollout?.promoted || active.promoted;
+    const missing = proveGate(context.active, snapshot.policy);
+    if (missing && !(promoted && active.settledAt !== undefined && breaches(context.active).length === 0))
+      return starved(context, missing);
+    const provenAt = iso(now);
+    active.standing = "Proven";
+    active.provenAt = provenAt;
+    delete active.baking;
+    delete active.promoted;
+    status.lastHealthy = { ...active, baseline: measureBaseline(context) };
+    const message = missing
+      ? `promoted by a person before its bake was over (${missing.message})`
+      : "every Critical check stayed healthy for the bake";
+    if (status.rollout) closeRollout(context, "Proven", missing ? "Promoted" : "Baked", message);
+    delete status.stall;
+    tell(
+      context,
+      "Normal",
+      "Proven",
+      `r${active.revision} (${active.version}) is proven: ${message}`,
+      `${active.revision}-${provenAt}`,
+    );
+    return acted("Proven", message);
+  },
+};
+
+function measureBaseline(context: Context) {
+  const { status, snapshot, now } = context;
+  const active = status.active;
+  if (!active) return [];
+  const from = judgedFrom(active, snapshot.policy);
+  return snapshot.policy.checks.flatMap((check) => {
+    const window = snapshot.windows[active.revision]?.find((one) => one.check === check.name && isCurrent(one, check, from));
+    const measured = window ? baselineOf(check, window) : undefined;
+    return measured ? [{ ...measured, from: iso(window?.firstAt ?? now), to: iso(window?.lastAt ?? now) }] : [];
+  });
+}
+
+function starved(context: Context, missing: { reason: string; message: string }): Outcome {
+  const { status, snapshot, now } = context;
+  const active = status.active;
+  if (!active) return undefined;
+  const limit = STARVED_BAKES * snapshot.policy.bakeMs;
+  const waited = elapsed(context, active.judgedFrom ?? active.since);
+  if (waited < limit) {
+    context.wake.push(now + limit - waited);
+    return held(missing.reason, missing.message);
+  }
+  const message = `r${active.revision} has baked ${Math.round(waited / 1000)} s without proof: ${missing.message}; promote it with rollguard.dev/promote: r${active.revision}/<token>`;
+  tell(context, "Warning", "BakeStarved", message, `${active.revision}-${active.since}`);
+  return held("BakeStarved", message);
+}
+
+/** The traffic has arrived: the EndpointSlices hold only ready pods of the active revision. */
+export const settle: Rule = {
+  name: "settle",
+  apply(context) {
+    const { status, snapshot, now } = context;
+    const active = status.active;
+    const ready = snapshot.active?.ready ?? {};
+    if (!active || (ready[active.revision] ?? 0) === 0) return undefined;
+    if (Object.entries(ready).some(([revision, count]) => Number(revision) !== active.revision && count > 0)) return undefined;
+    const rollback = status.rollback;
+    if (returning(status) && rollback?.to?.revision === active.revision && !rollback.restoredAt) {
+      rollback.restoredAt = iso(now);
+      tell(
+        context,
+        "Normal",
+        "TrafficRestored",
+        `all traffic is on r${active.revision} (${active.version})`,
+        `${rollback.sequence}-${active.revision}`,
+      );
+    }
+    if (active.settledAt) return undefined;
+    const full = (childOf(snapshot, active.revision)?.ready ?? 0) >= (snapshot.deployment.spec.replicas ?? 1);
+    if (!full) return undefined;
+    active.settledAt = iso(now);
+    // Judging begins, with its warm-up, when the traffic is there and the revision has its full size.
+    active.judgedFrom = active.settledAt;
+    return undefined;
+  },
+};

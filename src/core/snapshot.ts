@@ -1,0 +1,141 @@
+// Everything that one decision looks at, gathered once before it. Nothing here is a handle: a snapshot is data,
+// and a decision made from it depends on nothing else.
+
+import type { ModelDeployment } from "../api/modeldeployment.ts";
+import type { Initiator, RevisionRef } from "../api/modeldeployment-status.ts";
+import type { RequestKind } from "../api/names.ts";
+import type { RevisionContent } from "./hash.ts";
+import type { Policy } from "./policy.ts";
+import type { CheckWindow } from "./window.ts";
+
+/** What `spec.version` resolves to. */
+export type Pin =
+  /** It can be rolled out; its identity is the hash of what would run. */
+  | {
+      state: "Usable";
+      version: string;
+      hash: string;
+      artifactDigest: string;
+      content: RevisionContent;
+      deprecated: boolean;
+    }
+  /** There is no such ModelVersion (yet); `known` are the versions of this model that do exist. */
+  | { state: "Missing"; version: string; known: string[] }
+  /** A ConfigMap that the template names isn't there (yet). */
+  | { state: "ConfigMapMissing"; version: string; names: string[] }
+  /** It is a version of another model. */
+  | { state: "OtherModel"; version: string; model: string }
+  /** It was revoked. */
+  | { state: "Revoked"; version: string };
+
+/** What a revision measured while it baked, by check. */
+export interface MeasuredBaseline {
+  name: string;
+  value: number;
+  samples: number;
+  from?: string;
+  to?: string;
+}
+
+/** A revision whose content is kept in a ControllerRevision. */
+export interface KnownRevision {
+  revision: number;
+  hash: string;
+  version: string;
+  artifactDigest: string;
+  /** End of its latest proof, RFC 3339; absent: it was never proven. */
+  provenAt?: string;
+  baseline: MeasuredBaseline[];
+  /** The validation metrics of its version, by name. */
+  validationMetrics: Record<string, number>;
+  /** Its version was revoked, now or while its ModelVersion still existed. */
+  revoked: boolean;
+}
+
+/** A container as the kubelet reports it. */
+export interface ContainerFacts {
+  name: string;
+  init: boolean;
+  restarts: number;
+  waiting?: { reason: string; message: string };
+  /** The current or the last termination. */
+  terminated?: { reason: string; exitCode: number; message: string; finishedAt?: string };
+}
+
+export interface PodFacts {
+  name: string;
+  ip?: string;
+  ready: boolean;
+  terminating: boolean;
+  /** Scheduled, started, and on a node that is ready: only then may its state be held against the model. */
+  accountable: boolean;
+  createdAt: string;
+  reason?: string;
+  unschedulable?: string;
+  containers: ContainerFacts[];
+}
+
+/** The Deployment of one revision. */
+export interface Child {
+  revision: number;
+  /** Another controller's, or nobody's: not to be touched. */
+  foreign: boolean;
+  replicas: number;
+  /** Pods that are ready and not being deleted. */
+  ready: number;
+  /** Replicas of the current template that are ready, once the controller has seen the current generation; else 0. */
+  current: number;
+  decision: number;
+  /** The freshness mark in its pod template; see plan.ts. */
+  fresh: string;
+  pods: PodFacts[];
+}
+
+export interface ServiceFacts {
+  /** Ours; somebody else's; or nobody's and adoptable by an annotation on it. */
+  owner: "Ours" | "Foreign" | "Adoptable";
+  /** The revision that its selector names; undefined: it selects by other labels. */
+  selects?: number;
+  decision: number;
+  /** Ready endpoints by revision, from the EndpointSlices. */
+  ready: Readonly<Record<number, number>>;
+}
+
+/** What the probe inference said of a revision in this operator's life. */
+export interface ProbeFacts {
+  revision: number;
+  outcome: "Passed" | "Failed" | "Running";
+  /** Failed: whose fault it is. An answer that is not as expected is the model's; no answer at all may be the network's. */
+  message: string;
+}
+
+/** A request of a person, by annotation: `<target>/<token>`. */
+export interface PersonRequest {
+  target: string;
+  token: string;
+  raw: string;
+}
+
+export interface Snapshot {
+  deployment: ModelDeployment;
+  pin: Pin;
+  policy: Policy;
+  revisions: readonly KnownRevision[];
+  children: readonly Child[];
+  active?: ServiceFacts;
+  preview?: ServiceFacts;
+  /** Samples by revision and check, since the judging of that revision began. */
+  windows: Readonly<Record<number, readonly CheckWindow[]>>;
+  probe?: ProbeFacts;
+  /** The highest numbers that records of an earlier object of this name used: numbers are never used twice. */
+  floor: { revision: number; sequence: number };
+  /** Sequences of the history whose RolloutRecord is known to exist. */
+  recorded: ReadonlySet<number>;
+  requests: Partial<Record<RequestKind, PersonRequest>>;
+  /** Who set the pin, as far as it is known, and why; see the promises on "who". */
+  pinnedBy: Initiator;
+  changeCause?: string;
+  environment: string;
+}
+
+export type { RequestKind, RevisionRef };

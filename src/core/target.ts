@@ -1,0 +1,71 @@
+// Where traffic may return to: the revision that was proven last and is not revoked, not quarantined, not passed over, and better.
+
+import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
+import { isQuarantined } from "./context.ts";
+import type { Finding } from "./evidence.ts";
+import type { Child, KnownRevision, Snapshot } from "./snapshot.ts";
+import { isBeyond } from "./verdict.ts";
+
+export type TargetChoice =
+  | { found: true; target: KnownRevision; proven: boolean; warm: boolean }
+  | { found: false; reason: "NoTarget" | "TargetNoBetter"; message: string };
+
+/** A target with at least this share of the active one's ready replicas takes the traffic at once. */
+const WARM_SHARE = 0.8;
+
+export function childOf(snapshot: Snapshot, revision: number | undefined): Child | undefined {
+  return snapshot.children.find((child) => child.revision === revision);
+}
+
+/** True where traffic may move to `target` now; where the active one has no ready pod, nothing is lost by moving at once. */
+export function isWarm(snapshot: Snapshot, activeRevision: number | undefined, targetRevision: number): boolean {
+  const activeReady = childOf(snapshot, activeRevision)?.ready ?? 0;
+  const targetReady = childOf(snapshot, targetRevision)?.ready ?? 0;
+  return activeReady === 0 || (targetReady > 0 && targetReady >= WARM_SHARE * activeReady);
+}
+
+/** True where the target's own baseline lies beyond a threshold that is breached now: going there would mend nothing. */
+function noBetter(target: KnownRevision, breached: readonly Finding[]): boolean {
+  return breached.some(({ check, judgement }) => {
+    const measured = target.baseline.find((one) => one.name === check.name);
+    if (!measured || !check.threshold || judgement.beyond !== "Threshold") return false;
+    return isBeyond(measured.value, check.threshold);
+  });
+}
+
+/**
+ * Chooses the target of a return.
+ * @param breached what is breached now; empty for a person's or a revocation's return
+ * @param passedOver revisions that this incident has already tried
+ */
+export function chooseTarget(
+  snapshot: Snapshot,
+  status: ModelDeploymentStatus,
+  breached: readonly Finding[],
+  passedOver: readonly number[] = [],
+): TargetChoice {
+  const active = status.active?.revision;
+  const usable = snapshot.revisions.filter(
+    (known) =>
+      known.revision !== active && !known.revoked && !isQuarantined(status, known.hash) && !passedOver.includes(known.revision),
+  );
+  const proven = usable
+    .filter((known) => known.provenAt !== undefined)
+    .sort((a, b) => Date.parse(b.provenAt ?? "") - Date.parse(a.provenAt ?? "") || b.revision - a.revision);
+  const better = proven.find((known) => !noBetter(known, breached));
+  if (better) return { found: true, target: better, proven: true, warm: isWarm(snapshot, active, better.revision) };
+  if (proven.length > 0) {
+    const names = proven.map((known) => `r${known.revision}`).join(", ");
+    return {
+      found: false,
+      reason: "TargetNoBetter",
+      message: `${names} measured no better when proven, so going back would mend nothing`,
+    };
+  }
+  const everProven = snapshot.revisions.some((known) => known.provenAt !== undefined);
+  const standby = usable.find((known) => known.revision === status.standby?.revision);
+  if (!everProven && standby) {
+    return { found: true, target: standby, proven: false, warm: isWarm(snapshot, active, standby.revision) };
+  }
+  return { found: false, reason: "NoTarget", message: "there is no proven revision to return to" };
+}

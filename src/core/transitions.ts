@@ -1,0 +1,235 @@
+// The only places where a draft status changes hands: opening and closing a transition, moving traffic, quarantining.
+// A transition takes its sequence number when it opens and gives one history entry when it closes.
+
+import type { HistoryEntry, ModelDeploymentStatus, RevisionIdentity } from "../api/modeldeployment-status.ts";
+import { type Context, iso, isQuarantined, tell } from "./context.ts";
+import type { Evidence } from "./evidence.ts";
+import type { KnownRevision, RevisionRef } from "./snapshot.ts";
+
+/** Who begins what no person asked for. */
+const OPERATOR = { name: "rollguard", source: "Operator" } as const;
+
+type Outcome = HistoryEntry["outcome"];
+type Trigger = HistoryEntry["trigger"];
+
+export function refOf(known: KnownRevision, now: number): RevisionRef {
+  return {
+    version: known.version,
+    revision: known.revision,
+    hash: known.hash,
+    artifactDigest: known.artifactDigest,
+    since: iso(now),
+    standing: known.provenAt ? "Proven" : "Unproven",
+    ...(known.provenAt ? { provenAt: known.provenAt } : {}),
+  };
+}
+
+/** The short form of a revision that history, rollback and quarantine keep. */
+export function pointer(ref: RevisionIdentity): RevisionIdentity {
+  return { version: ref.version, revision: ref.revision, hash: ref.hash, artifactDigest: ref.artifactDigest };
+}
+
+function nextSequence(context: Context): number {
+  const { status, snapshot } = context;
+  status.sequence = Math.max(status.sequence ?? 0, snapshot.floor.sequence) + 1;
+  return status.sequence;
+}
+
+/** What the checks said, as the history keeps it. */
+export function measured(evidence: Evidence | undefined): NonNullable<HistoryEntry["checks"]> {
+  return (evidence?.findings ?? []).map(({ check, judgement }) => ({
+    name: check.name,
+    severity: check.severity,
+    verdict: judgement.verdict,
+    ...(judgement.value === undefined ? {} : { value: judgement.value }),
+    ...(judgement.baseline === undefined ? {} : { baseline: judgement.baseline }),
+    ...(judgement.threshold === undefined ? {} : { threshold: judgement.threshold }),
+  }));
+}
+
+function close(context: Context, entry: HistoryEntry): void {
+  const { status } = context;
+  status.history = [...(status.history ?? []), entry];
+}
+
+/** Opens a rollout of `candidate`; one that is open is closed as superseded. */
+export function openRollout(context: Context, candidate: RevisionRef, trigger: Trigger): void {
+  const { status, snapshot, now } = context;
+  if (status.rollout) closeRollout(context, "Superseded", "NewerPin", `superseded by ${candidate.version}`);
+  const sequence = nextSequence(context);
+  // A change-cause counts only if it changed with the pin that it explains: an old one says nothing about a new pin.
+  const cause = snapshot.changeCause === status.changeCauseSeen ? undefined : snapshot.changeCause;
+  if (snapshot.changeCause !== undefined) status.changeCauseSeen = snapshot.changeCause;
+  status.candidate = candidate;
+  status.rollout = {
+    sequence,
+    revision: candidate.revision,
+    trigger,
+    startedAt: iso(now),
+    readyDeadlineSince: iso(now),
+    attempt: 1,
+    pinnedBy: snapshot.pinnedBy,
+    ...(cause === undefined ? {} : { changeCause: cause }),
+    to: pointer(candidate),
+    ...(status.active ? { from: pointer(status.active) } : {}),
+  };
+  delete status.stall;
+}
+
+/** Closes the open rollout with its one outcome and takes the candidate away, if it still is one. */
+export function closeRollout(context: Context, outcome: Outcome, reason: string, message: string): void {
+  const { status, snapshot, now } = context;
+  const rollout = status.rollout;
+  if (!rollout) return;
+  const judged = status.active?.revision === rollout.revision ? context.active : context.candidate;
+  close(context, {
+    sequence: rollout.sequence,
+    action: "Rollout",
+    ...(rollout.from ? { from: rollout.from } : {}),
+    ...(rollout.to ? { to: rollout.to } : {}),
+    outcome,
+    trigger: rollout.trigger ?? "Pin",
+    reason,
+    message,
+    ...(rollout.pinnedBy ? { initiator: rollout.pinnedBy } : {}),
+    ...(rollout.changeCause === undefined ? {} : { changeCause: rollout.changeCause }),
+    environment: snapshot.environment,
+    startedAt: rollout.startedAt,
+    finishedAt: iso(now),
+    checks: measured(judged),
+  });
+  if (status.candidate?.revision === rollout.revision) delete status.candidate;
+  delete status.rollout;
+}
+
+/** Opens a return from the active revision to `target`. The rollout that brought the active one ends here. */
+export function openReturn(
+  context: Context,
+  input: {
+    target: KnownRevision;
+    trigger: Trigger;
+    reason: string;
+    message: string;
+    check?: string;
+    checks?: string[];
+    warm: boolean;
+  },
+): void {
+  const { status, snapshot, now } = context;
+  const active = status.active;
+  if (!active) return;
+  if (status.rollout && status.rollout.revision === active.revision)
+    closeRollout(context, "RolledBack", input.reason, input.message);
+  const sequence = nextSequence(context);
+  const automatic = input.trigger === "Breach";
+  if (automatic) {
+    const entry = { at: iso(now), check: input.check ?? "", proven: active.standing === "Proven" && !active.baking };
+    status.returns = [...(status.returns ?? []), entry].slice(-50);
+  }
+  status.rollback = {
+    sequence,
+    from: pointer(active),
+    to: pointer(input.target),
+    ...(input.check === undefined ? {} : { check: input.check, checks: input.checks ?? [input.check] }),
+    depth: 1,
+    passedOver: [],
+    reason: input.reason,
+    message: input.message,
+    trigger: input.trigger,
+    initiator: automatic ? OPERATOR : snapshot.pinnedBy,
+    detectedAt: iso(now),
+    decidedAt: iso(now),
+    targetStartedAt: iso(now),
+    warm: input.warm,
+    healthyChecks: [],
+    evidence: measured(context.active),
+  };
+  delete status.stall;
+}
+
+/** Closes the open return with its one outcome. `status.rollback` stays, as the answer to "why was it rolled back". */
+export function closeReturn(context: Context, outcome: Outcome, reason: string, message: string): void {
+  const { status, snapshot, now } = context;
+  const rollback = status.rollback;
+  if (!rollback || rollback.outcome !== undefined) return;
+  rollback.outcome = outcome;
+  if (outcome === "Verified") rollback.verifiedAt = iso(now);
+  close(context, {
+    sequence: rollback.sequence,
+    action: "Return",
+    from: rollback.from,
+    to: rollback.to,
+    outcome,
+    trigger: rollback.trigger ?? "Breach",
+    reason: rollback.reason ?? reason,
+    message: `${rollback.message ?? ""}; ${message}`,
+    initiator: rollback.initiator ?? OPERATOR,
+    environment: snapshot.environment,
+    startedAt: rollback.decidedAt ?? iso(now),
+    finishedAt: iso(now),
+    ...(rollback.detectedAt ? { detectedAt: rollback.detectedAt } : {}),
+    ...(rollback.decidedAt ? { decidedAt: rollback.decidedAt } : {}),
+    ...(rollback.restoredAt ? { restoredAt: rollback.restoredAt } : {}),
+    ...(rollback.verifiedAt ? { verifiedAt: rollback.verifiedAt } : {}),
+    // What was breached when it was decided: the record says how it compared.
+    checks: rollback.evidence ?? [],
+  });
+  delete rollback.evidence;
+}
+
+/**
+ * Gives all the traffic to `ref` in one write: the decision's number rises, so that a late leader's write fails.
+ * @param bake whether it now has to earn its standing (again)
+ */
+export function moveTraffic(context: Context, ref: RevisionRef, bake: boolean): void {
+  const { status, now } = context;
+  status.decision = (status.decision ?? 0) + 1;
+  const active: RevisionRef = { ...ref, since: iso(now), judgedFrom: iso(now) };
+  delete active.settledAt;
+  delete active.baking;
+  if (bake) active.baking = true;
+  status.active = active;
+  if (status.standby?.revision === ref.revision) delete status.standby;
+  if (status.candidate?.revision === ref.revision) delete status.candidate;
+}
+
+/** Keeps the one that loses the traffic to a new candidate as the standby: the last proven, or while none was, the last unbreached. */
+export function keepStandby(context: Context, breached: boolean): void {
+  const { status, snapshot } = context;
+  const old = status.active;
+  if (!old || isQuarantined(status, old.hash)) return;
+  const everProven = snapshot.revisions.some((known) => known.provenAt !== undefined);
+  if (old.standing === "Proven" || (!everProven && !breached)) status.standby = { ...old, lostTrafficAt: iso(context.now) };
+}
+
+/** Never rolled out again until its content changes or a person says retry. */
+export function quarantine(context: Context, ref: RevisionIdentity, reason: string, message?: string): void {
+  const { status, now } = context;
+  if (isQuarantined(status, ref.hash)) return;
+  status.quarantine = [
+    ...(status.quarantine ?? []),
+    { ...pointer(ref), reason, ...(message ? { message } : {}), since: iso(now) },
+  ];
+  tell(context, "Warning", "Quarantined", `r${ref.revision} (${ref.version}) is quarantined: ${reason}`, ref.hash);
+}
+
+/** A person is needed. Keeps the time of a stall that goes on. */
+export function stall(context: Context, reason: string, message: string, check?: string): void {
+  const { status, now } = context;
+  const since = status.stall?.reason === reason ? status.stall.since : iso(now);
+  status.stall = { reason, message, since, ...(check === undefined ? {} : { check }) };
+  if (since === iso(now)) tell(context, "Warning", reason, message, `${reason}-${status.sequence ?? 0}-${since}`);
+}
+
+/** Which history entries stay in the status: the newest `limit` below 24 KiB; those without a record go last. */
+export function truncateHistory(status: ModelDeploymentStatus, limit: number, recorded: ReadonlySet<number>): void {
+  const history = status.history ?? [];
+  const droppable = () => history.findIndex((entry) => recorded.has(entry.sequence));
+  while (history.length > limit || JSON.stringify(history).length > 24 * 1024) {
+    const index = droppable();
+    if (index < 0 && JSON.stringify(history).length <= 24 * 1024) break;
+    history.splice(Math.max(index, 0), 1);
+    if (history.length === 0) break;
+  }
+  status.history = history;
+}
