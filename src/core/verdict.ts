@@ -38,7 +38,7 @@ export interface Judgement {
   threshold?: string;
   /** What the breach is of: a breached comparison alone only holds while guarding, unless the policy says otherwise. */
   beyond?: "Threshold" | "Baseline";
-  /** Conclusive samples among the newest ones that are kept (64 at most; the API allows no larger `of`). */
+  /** Conclusive samples among the newest ones that are kept (100 at most; the API allows no larger `of`). */
   conclusive: number;
   /** Time that they cover, ms. */
   coveredMs: number;

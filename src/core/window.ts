@@ -48,7 +48,7 @@ export interface CheckWindow {
 }
 
 /** More than any `of` that the API allows, so that a verdict never lacks the samples that it counts. */
-const KEPT = 64;
+const KEPT = 100;
 
 export function emptyWindow(check: Check, judgedFrom: number): CheckWindow {
   return {

@@ -156,7 +156,8 @@ describe("guarding and rolling back", () => {
       world.run(20_000);
       return (world.traffic.at(-1)?.at ?? 0) - since;
     };
-    expect(took(30 * 86_400_000)).toBe(took(0));
+    // Within one interval: where in it the breach begins differs by the jump of the clock.
+    expect(Math.abs(took(30 * 86_400_000) - took(0))).toBeLessThanOrEqual(1000);
   });
 
   test("the same pin, synced again, changes nothing and writes nothing; a new hash or a retry is tried", () => {
