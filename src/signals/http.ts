@@ -8,7 +8,7 @@ import type { Clock } from "../clock.ts";
 
 export interface HttpRequest {
   url: URL;
-  method: "GET" | "POST";
+  method: "GET" | "POST" | "PUT";
   headers: Record<string, string>;
   body?: string;
   timeoutMs: number;
