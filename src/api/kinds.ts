@@ -61,14 +61,17 @@ const DEPLOYMENT_NAME_RULES: CelRule[] = [
     rule: "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
     message:
       "metadata.name must begin with a letter and hold only lower-case letters, digits and '-': Services and children are named after it",
+    fieldPath: ".metadata.name",
   },
   {
     rule: "!self.metadata.name.endsWith('-preview')",
     message: "metadata.name must not end in -preview: that is the name of the Service of a candidate",
+    fieldPath: ".metadata.name",
   },
   {
     rule: "!self.metadata.name.matches('-r[0-9]+(-|$)')",
     message: "metadata.name must not have a part -r<number>: that is how revisions are named",
+    fieldPath: ".metadata.name",
   },
 ];
 
@@ -173,7 +176,14 @@ export const ROLLGUARD_CONFIG: Kind = {
   singular: "rollguardconfig",
   shortNames: ["rgc"],
   namespaced: false,
-  rules: [{ rule: "self.metadata.name == 'cluster'", message: "metadata.name must be cluster: there is one RollguardConfig" }],
+  maxName: 253,
+  rules: [
+    {
+      rule: "self.metadata.name == 'cluster'",
+      message: "metadata.name must be cluster: there is one RollguardConfig",
+      fieldPath: ".metadata.name",
+    },
+  ],
   columns: [column("Storm", ".status.storm.active", "boolean"), condition("Ready", "Ready"), age],
   summary: "What belongs to the whole installation: the storm breaker, notifications, hosts of weights, defaults.",
   schema: RollguardConfigSchema,

@@ -130,8 +130,8 @@ export const CheckSchema = z
     baseline: CheckBaselineSchema.optional().describe("Limits relative to another measurement."),
     breach: z
       .object({
-        count: integer(1, 100).default(3).describe("So many bad samples"),
-        of: integer(1, 100).default(5).describe("of so many last conclusive ones are a breach."),
+        count: integer(1, 100).default(3).describe("How many bad samples are a breach."),
+        of: integer(1, 100).default(5).describe("Among how many of the last conclusive samples."),
       })
       .meta(rules({ rule: "self.count <= self.of", message: "count must not be above of" }))
       .prefault({})
@@ -174,8 +174,8 @@ const ReturnLimitsSchema = z.object({
     .describe("After a return, a proven active revision is not taken back by itself for so long. Default 10m."),
   budget: z
     .object({
-      limit: integer(1, 50).default(3).describe("So many automatic returns from proven revisions"),
-      per: duration("1m", "720h").default("1h").describe("in so long a time."),
+      limit: integer(1, 50).default(3).describe("How many automatic returns from proven revisions there may be."),
+      per: duration("1m", "720h").default("1h").describe("In how long a time."),
     })
     .optional()
     .describe("Default 3 per 1h."),
@@ -202,16 +202,16 @@ export const policyFields = {
   builtInInterval: duration("1s", "10m").optional().describe("Time between samples of the built-in checks. Default 15s."),
   available: z
     .object({
-      unready: percent(1, 100).default("50%").describe("So much of the scheduled and started pods is not ready"),
-      for: duration("1s", "24h").default("2m").describe("for so long."),
+      unready: percent(1, 100).default("50%").describe("Share of the scheduled and started pods that is not ready."),
+      for: duration("1s", "24h").default("2m").describe("For how long."),
     })
     .optional()
     .describe("Built-in check, on by default."),
   restarts: z
     .object({
-      failures: integer(1, 100).default(3).describe("So many failures of a container"),
-      in: duration("1s", "24h").default("10m").describe("in so long a time"),
-      pods: percent(1, 100).default("50%").describe("in so many of the pods."),
+      failures: integer(1, 100).default(3).describe("How many failures of a container."),
+      in: duration("1s", "24h").default("10m").describe("In how long a time."),
+      pods: percent(1, 100).default("50%").describe("In what share of the pods."),
     })
     .optional()
     .describe("Built-in check, on by default: crashes and out-of-memory kills."),
@@ -225,8 +225,8 @@ export const policyFields = {
     .describe("What a breach of each severity does: `Rollback`, `Hold` (stop promoting) or `Alert`."),
   onMissingData: z
     .object({
-      after: duration("1s", "24h").default("10m").describe("When there was no conclusive sample for so long,"),
-      action: z.enum(["Alert", "Hold"]).default("Alert").describe("do this. Missing data never rolls back."),
+      after: duration("1s", "24h").default("10m").describe("How long there may be no conclusive sample."),
+      action: z.enum(["Alert", "Hold"]).default("Alert").describe("What is done then. Missing data never rolls back."),
     })
     .optional()
     .describe("Default Alert after 10m."),

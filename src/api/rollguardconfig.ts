@@ -24,11 +24,9 @@ import { API_VERSION } from "./names.ts";
 
 const StormBreakerSchema = z.object({
   enabled: z.boolean().default(true).describe("Whether it may hold anything."),
-  share: percent(1, 100).default("30%").describe("More than this share of the guarded deployments"),
-  atLeast: integer(1, 10_000).default(5).describe("and at least so many"),
-  within: duration("1s", "24h")
-    .default("10m")
-    .describe("with a first bad sample within so long a time stop automatic rollbacks of proven revisions."),
+  share: percent(1, 100).default("30%").describe("Share of the guarded deployments above which it holds."),
+  atLeast: integer(1, 10_000).default(5).describe("The least number of them."),
+  within: duration("1s", "24h").default("10m").describe("Their first bad samples lie within so long a time."),
   resume: text(253).optional().describe("A new value is a person's word to go on; each is handled once."),
 });
 

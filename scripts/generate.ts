@@ -1,0 +1,33 @@
+// `npm run generate` writes crds/*.yaml and docs/reference/*.md from the zod schemas; `--check` exits 1 where they are stale.
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { generatedFiles } from "../src/api/generated.ts";
+
+const root = join(import.meta.dirname, "..");
+const check = process.argv.includes("--check");
+const files = generatedFiles();
+const stale: string[] = [];
+
+for (const [path, content] of files) {
+  const file = join(root, path);
+  if (existsSync(file) && readFileSync(file, "utf8") === content) continue;
+  stale.push(path);
+  if (check) continue;
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, content);
+}
+for (const folder of ["crds", "docs/reference"]) {
+  const path = join(root, folder);
+  for (const name of existsSync(path) ? readdirSync(path) : []) {
+    if (files.has(`${folder}/${name}`)) continue;
+    stale.push(`${folder}/${name}`);
+    if (!check) rmSync(join(path, name));
+  }
+}
+
+for (const path of stale) process.stdout.write(`${check ? "stale" : "wrote"} ${path}\n`);
+if (stale.length === 0) process.stdout.write(`${files.size} generated files are current\n`);
+else if (check) {
+  process.stdout.write("run: npm run generate\n");
+  process.exitCode = 1;
+}

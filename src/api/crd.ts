@@ -1,0 +1,171 @@
+// zod → CustomResourceDefinition: a structural schema with defaults, bounds and CEL rules. Pure; scripts/generate.ts writes it.
+import { z } from "zod";
+import type { CelRule } from "./common.ts";
+import type { Kind } from "./kinds.ts";
+
+/** A node of the generated schema; plain JSON. */
+export interface SchemaNode {
+  type?: string;
+  description?: string;
+  default?: unknown;
+  enum?: unknown[];
+  properties?: Record<string, SchemaNode>;
+  required?: string[];
+  items?: SchemaNode;
+  additionalProperties?: SchemaNode | boolean;
+  "x-kubernetes-validations"?: CelRule[];
+  [key: string]: unknown;
+}
+
+/** A CustomResourceDefinition; plain JSON. */
+export interface Crd {
+  apiVersion: "apiextensions.k8s.io/v1";
+  kind: "CustomResourceDefinition";
+  metadata: { name: string };
+  spec: {
+    group: string;
+    scope: "Namespaced" | "Cluster";
+    names: Record<string, string | string[]>;
+    versions: [{ name: string; schema: { openAPIV3Schema: SchemaNode }; [key: string]: unknown }];
+  };
+}
+
+const KEY_ORDER = ["description", "type", "format", "default", "enum", "x-kubernetes-validations"];
+
+/** The whole CRD of a kind. */
+export function crdOf(kind: Kind): Crd {
+  return {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: `${kind.plural}.${kind.group}` },
+    spec: {
+      group: kind.group,
+      scope: kind.namespaced ? "Namespaced" : "Cluster",
+      names: {
+        kind: kind.kind,
+        listKind: `${kind.kind}List`,
+        plural: kind.plural,
+        singular: kind.singular,
+        shortNames: kind.shortNames,
+        categories: ["rollguard"],
+      },
+      versions: [
+        {
+          name: kind.version,
+          served: true,
+          storage: true,
+          additionalPrinterColumns: kind.columns,
+          ...(kind.status || kind.scale
+            ? { subresources: { ...(kind.status ? { status: {} } : {}), ...(kind.scale ? { scale: kind.scale } : {}) } }
+            : {}),
+          schema: { openAPIV3Schema: openApiSchema(kind) },
+        },
+      ],
+    },
+  };
+}
+
+/** The structural schema of a kind: what zod knows, less what Kubernetes forbids, and the rules that only CEL can say. */
+export function openApiSchema(kind: Kind): SchemaNode {
+  const json = z.toJSONSchema(kind.schema, {
+    target: "openapi-3.0",
+    io: "input",
+    reused: "inline",
+    cycles: "throw",
+    unrepresentable: "throw",
+  }) as SchemaNode;
+  const root = structural(json);
+  const { spec, status } = root.properties ?? {};
+  if (spec === undefined) throw new Error(`${kind.kind} has no spec`);
+  if (kind.kind === "ModelVersion") addRules(spec, immutableExcept(spec, "lifecycle"));
+  // A required enum of one is said by the CRD itself; Kubernetes fills these two in and checks them.
+  const properties: Record<string, SchemaNode> = {
+    apiVersion: { type: "string", description: "Version of the schema of this object." },
+    kind: { type: "string", description: "Kind of this object." },
+    metadata: metadataNode(kind),
+    spec,
+    ...(status === undefined ? {} : { status }),
+  };
+  return ordered({
+    type: "object",
+    description: kind.summary,
+    properties,
+    required: ["spec"],
+    ...(kind.rules.length > 0 ? { "x-kubernetes-validations": kind.rules } : {}),
+  });
+}
+
+/** Name and generateName together are what Kubernetes types `self.metadata` by; the bound keeps the cost of rules on it low. */
+function metadataNode(kind: Kind): SchemaNode {
+  if (kind.maxName === undefined) return { type: "object" };
+  const name: SchemaNode = { type: "string", maxLength: kind.maxName };
+  return { type: "object", properties: { name, generateName: { type: "string", maxLength: 253 } } };
+}
+
+/** One rule for each field of `node`, also against adding and removing an optional one; CEL has no shorter way to say it. */
+function immutableExcept(node: SchemaNode, free: string): CelRule[] {
+  const required = new Set(node.required ?? []);
+  return Object.keys(node.properties ?? {})
+    .filter((field) => field !== free)
+    .map((field) => ({
+      rule: required.has(field)
+        ? `self.${field} == oldSelf.${field}`
+        : `has(self.${field}) == has(oldSelf.${field}) && (!has(self.${field}) || self.${field} == oldSelf.${field})`,
+      message: `${field} is immutable: a version describes one trained model; make a new ModelVersion under another name`,
+      // The path must exist in the schema, not in the object, so it also names a field that was removed.
+      fieldPath: `.${field}`,
+    }));
+}
+
+function addRules(node: SchemaNode, list: CelRule[]): void {
+  node["x-kubernetes-validations"] = [...(node["x-kubernetes-validations"] ?? []), ...list];
+}
+
+const SAFE_INTEGER = Number.MAX_SAFE_INTEGER;
+
+/** Rewrites one node, and what is below it, into what a structural schema may hold. */
+function structural(node: SchemaNode): SchemaNode {
+  const { additionalProperties, properties, items, anyOf: _anyOf, ...rest } = node;
+  const out: SchemaNode = { ...rest };
+  if (node["x-kubernetes-int-or-string"] === true) {
+    delete out.type;
+  } else if (node.anyOf !== undefined || node.oneOf !== undefined || node.allOf !== undefined) {
+    throw new Error(`a union can't be said in a structural schema: ${JSON.stringify(node).slice(0, 200)}`);
+  }
+  if (out.type === "integer") {
+    out.format = "int64";
+    if (out.maximum === SAFE_INTEGER) delete out.maximum;
+    if (out.minimum === -SAFE_INTEGER) delete out.minimum;
+  }
+  // A rule with the same pattern says it in words.
+  if (typeof out.pattern === "string" && out["x-kubernetes-validations"]?.some((r) => r.rule.includes(".matches("))) {
+    delete out.pattern;
+  }
+  if (properties !== undefined) {
+    out.properties = Object.fromEntries(Object.entries(properties).map(([key, child]) => [key, structural(child)]));
+    // zod's loose objects keep what they don't know.
+    if (typeof additionalProperties === "object") out["x-kubernetes-preserve-unknown-fields"] = true;
+  } else if (typeof additionalProperties === "object") {
+    if (Object.keys(additionalProperties).length === 0) out["x-kubernetes-preserve-unknown-fields"] = true;
+    else out.additionalProperties = structural(additionalProperties);
+  }
+  if (out.properties !== undefined && Object.keys(out.properties).length === 0) delete out.properties;
+  if (items !== undefined) out.items = structural(items);
+  return out;
+}
+
+/** A fixed order of keys, so that the files are stable and read well. */
+function ordered(node: SchemaNode): SchemaNode {
+  const out: SchemaNode = {};
+  for (const key of KEY_ORDER) if (node[key] !== undefined) out[key] = node[key];
+  for (const key of Object.keys(node).sort()) {
+    if (out[key] !== undefined || key === "properties" || key === "items" || key === "additionalProperties") continue;
+    out[key] = node[key];
+  }
+  if (node.items !== undefined) out.items = ordered(node.items);
+  if (typeof node.additionalProperties === "object") out.additionalProperties = ordered(node.additionalProperties);
+  if (node.properties !== undefined) {
+    out.properties = Object.fromEntries(Object.entries(node.properties).map(([key, child]) => [key, ordered(child)]));
+  }
+  return out;
+}
