@@ -140,7 +140,7 @@ export function describe(error: unknown): string {
   if (!(error instanceof Error)) return "the request failed";
   const code = "code" in error && typeof error.code === "string" ? error.code : "";
   if (Object.hasOwn(WORDS, code)) return WORDS[code] ?? code;
-  if (code.startsWith("HPE_")) return "the answer is not HTTP";
+  if (code.startsWith("HPE_") || error.name === "HTTPParserError") return "the answer is not HTTP";
   if (/^(?:CERT_|ERR_TLS|UNABLE_TO|DEPTH_ZERO|SELF_SIGNED|ERR_SSL)/.test(code) || code === "EPROTO")
     return `TLS failed (${code})`;
   // Several addresses of one name, each with its own error.
