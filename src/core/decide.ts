@@ -7,6 +7,7 @@ import type { Context, EventIntent, Held, Rule } from "./context.ts";
 import { evidenceFor } from "./evidence.ts";
 import { noteFirstTokens, pauseAndResume, personRollback, promote, retry } from "./rules/person.ts";
 import { contentChanged, newPin, unusablePin } from "./rules/pin.ts";
+import { nameTaken, repairDecision } from "./rules/repair.ts";
 import { activeBreached, recovered, returnProgress, revoked } from "./rules/return.ts";
 import { candidateFailed, moreTraffic, prove, retryCandidate, settle } from "./rules/rollout.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -15,6 +16,8 @@ import { truncateHistory } from "./transitions.ts";
 /** Who wins, in this order. */
 export const RULES: readonly Rule[] = [
   noteFirstTokens,
+  repairDecision,
+  nameTaken,
   settle,
   pauseAndResume,
   personRollback,
@@ -47,7 +50,14 @@ export interface Decision {
 }
 
 /** Stalls that are said anew in every pass, for as long as their cause is there. */
-const DERIVED_STALLS = new Set(["NoTarget", "TargetNoBetter", "BudgetSpent", "RevokedNoTarget", "VersionContentChanged"]);
+const DERIVED_STALLS = new Set([
+  "NoTarget",
+  "TargetNoBetter",
+  "BudgetSpent",
+  "RevokedNoTarget",
+  "VersionContentChanged",
+  "NameTaken",
+]);
 
 /** Same text, whatever the order in which members were set. */
 function same(a: unknown, b: unknown): boolean {
@@ -116,7 +126,7 @@ function lapse(context: Context, before: ModelDeploymentStatus): void {
   const breached = (context.active?.findings ?? []).some(
     (one) => one.judgement.verdict === "Breached" && one.action === "Rollback",
   );
-  if (breached && reason !== "VersionContentChanged") return;
+  if (breached && reason !== "VersionContentChanged" && reason !== "NameTaken") return;
   delete status.stall;
   if (status.active?.baking && (reason === "NoTarget" || reason === "TargetNoBetter"))
     status.active.judgedFrom = new Date(now).toISOString();

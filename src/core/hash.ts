@@ -11,8 +11,8 @@ export interface RevisionContent {
   template: unknown;
   container?: string;
   modelPath?: string;
-  /** Content of the ConfigMaps that the template names, by name. */
-  configMaps: Record<string, { data?: Record<string, string>; binaryData?: Record<string, string> }>;
+  /** Hash of the content of each ConfigMap that the template names, by name. */
+  configMaps: Record<string, string>;
 }
 
 /** Length of the hash in hexadecimal digits (64 bits): short enough for a column, long enough for one deployment's life. */
@@ -31,6 +31,12 @@ export function revisionHash(content: RevisionContent): string {
     .update(text ?? "")
     .digest("hex")
     .slice(0, DIGITS);
+}
+
+/** Hash of what a ConfigMap holds, whatever it is called. */
+export function configMapHash(content: { data?: Record<string, string>; binaryData?: Record<string, string> }): string {
+  const text = canonicalize({ data: content.data ?? {}, binaryData: content.binaryData ?? {} }) ?? "";
+  return createHash("sha256").update(text).digest("hex").slice(0, DIGITS);
 }
 
 /** One digest for an artifact: its own, or for a directory the hash of its list of files. */

@@ -18,6 +18,8 @@ export interface RenderInput {
   /** False: the server loads the artifact by itself. */
   fetch: boolean;
   fetchImage: string;
+  /** In place of the image's own entry point. */
+  fetchCommand?: string[];
   fetchOptions?: { resources?: unknown; envFrom?: unknown; volume?: unknown };
   fetchEnv: { name: string; value: string }[];
   serverEnv: { name: string; value: string }[];
@@ -74,6 +76,7 @@ function initContainer(input: RenderInput): Json {
   return {
     name: FETCH_CONTAINER,
     image: input.fetchImage,
+    ...(input.fetchCommand ? { command: input.fetchCommand } : {}),
     args: ["fetch"],
     env: input.fetchEnv,
     ...(envFrom === undefined ? {} : { envFrom }),

@@ -136,6 +136,8 @@ export interface Snapshot {
   pinnedBy: Initiator;
   changeCause?: string;
   environment: string;
+  /** A Service or child of ours has a name that another owner has, in words; undefined: nothing is in the way. */
+  nameTaken?: string;
 }
 
 export type { RequestKind, RevisionRef };

@@ -1,0 +1,256 @@
+// Writes a decision: first the status (the intent), then the cluster after it. Every write carries the resource version that it
+// was decided on, so that a late leader or a stale cache changes nothing.
+
+import type { ModelDeployment } from "../api/modeldeployment.ts";
+import { ANNOTATIONS, childName, FIELD_MANAGER, previewName } from "../api/names.ts";
+import type { Plan } from "../core/plan.ts";
+import type { Snapshot } from "../core/snapshot.ts";
+import type { KubeClient } from "../kube/client.ts";
+import { isKind } from "../kube/errors.ts";
+import type { ConfigMap, KubeObject } from "../kube/objects.ts";
+import { RESOURCES, type Resource, resourceOf } from "../kube/resources.ts";
+import { type Caches, splitKey } from "./caches.ts";
+import { isControlledBy, type KeptRevision, keptOf, REVOKED_ANNOTATION } from "./facts.ts";
+import { childDeployment, configMapCopy, controllerRevision, differences, service } from "./objects.ts";
+
+/** A child or Service of ours whose name another owner has. */
+export class NameTaken extends Error {}
+
+export interface Executor {
+  client: KubeClient;
+  caches: Caches;
+  /** Throws unless this operator holds the lease for long enough to finish a write. */
+  assertLeading(): void;
+}
+
+/** Takes the write-ahead step: the status, with the resource version that was decided on as its precondition. */
+export async function writeStatus(
+  executor: Executor,
+  deployment: ModelDeployment,
+  status: ModelDeployment["status"],
+  urgent: boolean,
+): Promise<ModelDeployment> {
+  executor.assertLeading();
+  const { apiVersion, kind, metadata } = deployment;
+  const { name, namespace, uid, resourceVersion } = metadata;
+  const body = { apiVersion, kind, metadata: { name, namespace, uid, resourceVersion }, spec: deployment.spec, status };
+  const written = await executor.client.replaceStatus(body as unknown as KubeObject, {
+    fieldManager: FIELD_MANAGER,
+    ...(urgent ? { lane: "urgent" as const } : {}),
+  });
+  return written as unknown as ModelDeployment;
+}
+
+/** Applies `wanted` where `live` differs; with the resource version of what it was compared with. */
+async function applyWhereDifferent(
+  executor: Executor,
+  wanted: KubeObject,
+  live: KubeObject | undefined,
+  owner: string | undefined,
+  lane?: "urgent",
+): Promise<boolean> {
+  const present =
+    live ??
+    (await executor.client.find(resourceOf(wanted), { namespace: wanted.metadata.namespace, name: wanted.metadata.name }));
+  if (present && !mayWrite(present, wanted, owner))
+    throw new NameTaken(`${wanted.kind} ${wanted.metadata.name} exists and is not controlled by this ModelDeployment`);
+  if (present && differences(wanted, present).length === 0) return false;
+  executor.assertLeading();
+  const { resourceVersion } = present?.metadata ?? {};
+  const object = resourceVersion === undefined ? wanted : { ...wanted, metadata: { ...wanted.metadata, resourceVersion } };
+  await executor.client.apply(object, { fieldManager: FIELD_MANAGER, force: true, ...(lane ? { lane } : {}) });
+  return true;
+}
+
+function mayWrite(present: KubeObject, wanted: KubeObject, owner: string | undefined): boolean {
+  if (isControlledBy(present, owner)) return true;
+  const controlled = (present.metadata.ownerReferences ?? []).some((one) => one.controller);
+  const adopts = present.metadata.annotations?.[ANNOTATIONS.adopt];
+  return !controlled && adopts !== undefined && wanted.metadata.ownerReferences?.[0]?.name === adopts;
+}
+
+/** The Services: one write of the active one moves all the traffic. */
+async function writeServices(executor: Executor, key: string, deployment: ModelDeployment, plan: Plan): Promise<void> {
+  const decision = deployment.status?.decision ?? 0;
+  const live = executor.caches.services.of(key);
+  const { name, uid } = deployment.metadata;
+  const find = (wanted: string) => live.find((one) => one.metadata.name === wanted);
+  if (plan.service !== undefined) {
+    await applyWhereDifferent(executor, service(deployment, plan.service, decision, false), find(name), uid, "urgent");
+  }
+  if (plan.preview !== undefined) {
+    await applyWhereDifferent(executor, service(deployment, plan.preview, decision, true), find(previewName(name)), uid);
+  }
+}
+
+/** Keeps the content of a new revision before anything runs of it. Immutable data: there is nothing to compare. */
+async function writeRevision(
+  executor: Executor,
+  key: string,
+  deployment: ModelDeployment,
+  revision: number,
+  kept: () => KeptRevision | undefined,
+): Promise<void> {
+  const name = childName(deployment.metadata.name, revision);
+  if (executor.caches.revisions.of(key).some((one) => one.metadata.name === name)) return;
+  const content = kept();
+  if (!content) return;
+  const { namespace } = splitKey(key);
+  for (const original of Object.keys(content.configMaps)) {
+    const source = await executor.client.get<ConfigMap>(RESOURCES.configMaps, { namespace, name: original });
+    await createIfMissing(executor, configMapCopy(deployment, revision, source));
+  }
+  await createIfMissing(executor, controllerRevision(deployment, revision, content));
+}
+
+async function createIfMissing(executor: Executor, object: KubeObject): Promise<void> {
+  executor.assertLeading();
+  try {
+    await executor.client.create(object, { fieldManager: FIELD_MANAGER });
+  } catch (error) {
+    if (!isKind(error, "AlreadyExists")) throw error;
+  }
+}
+
+async function writeChildren(
+  executor: Executor,
+  key: string,
+  deployment: ModelDeployment,
+  plan: Plan,
+  kept: (revision: number) => KeptRevision | undefined,
+): Promise<void> {
+  const live = executor.caches.children.of(key);
+  const decision = deployment.status?.decision ?? 0;
+  const { name, uid } = deployment.metadata;
+  // Those that grow come first: whoever waits for them waits less.
+  const size = (revision: number) => live.find((one) => one.metadata.name === childName(name, revision))?.spec.replicas ?? 0;
+  const ordered = [...plan.children].sort((a, b) => b.replicas - size(b.revision) - (a.replicas - size(a.revision)));
+  for (const child of ordered) {
+    const content = kept(child.revision);
+    if (!content) continue;
+    const wanted = childDeployment(deployment, content, { ...child, decision });
+    await applyWhereDifferent(
+      executor,
+      wanted,
+      live.find((one) => one.metadata.name === wanted.metadata.name),
+      uid,
+    );
+  }
+}
+
+async function remove(executor: Executor, resource: Resource, object: KubeObject): Promise<void> {
+  executor.assertLeading();
+  const { namespace, name, uid, resourceVersion } = object.metadata;
+  try {
+    await executor.client.delete(
+      resource,
+      { namespace, name },
+      { preconditions: { uid, resourceVersion }, propagationPolicy: "Background" },
+    );
+  } catch (error) {
+    if (!isKind(error, "NotFound")) throw error;
+  }
+}
+
+/** Proof and revocation are kept with the revision: they outlive the status's memory and the ModelVersion. */
+async function annotateRevisions(
+  executor: Executor,
+  key: string,
+  deployment: ModelDeployment,
+  plan: Plan,
+  snapshot: Snapshot,
+): Promise<void> {
+  for (const object of executor.caches.revisions.of(key)) {
+    const annotations: Record<string, string> = {};
+    if (plan.proof && plan.proof.revision === object.revision) {
+      annotations[ANNOTATIONS.provenAt] = plan.proof.provenAt;
+      annotations[ANNOTATIONS.baseline] = JSON.stringify(plan.proof.baseline);
+    }
+    const known = snapshot.revisions.find((one) => one.revision === object.revision);
+    if (known?.revoked && object.metadata.annotations?.[REVOKED_ANNOTATION] === undefined)
+      annotations[REVOKED_ANNOTATION] = "true";
+    if (Object.keys(annotations).length === 0) continue;
+    executor.assertLeading();
+    const { name, namespace, resourceVersion } = object.metadata;
+    await executor.client.patch(
+      RESOURCES.controllerRevisions,
+      { namespace: namespace ?? deployment.metadata.namespace, name },
+      "merge",
+      { metadata: { annotations, resourceVersion } },
+      { fieldManager: FIELD_MANAGER },
+    );
+  }
+}
+
+/** Proven revisions that keep their content; see rule 5 of "What a revision is". */
+const KEPT_PROVEN = 10;
+
+/** What nothing can return to goes: the ControllerRevision and the copies of its ConfigMaps. */
+async function prune(
+  executor: Executor,
+  key: string,
+  deployment: ModelDeployment,
+  snapshot: Snapshot,
+  plan: Plan,
+): Promise<void> {
+  const { status } = deployment;
+  const proven = snapshot.revisions
+    .filter((one) => one.provenAt !== undefined)
+    .sort((a, b) => Date.parse(b.provenAt ?? "") - Date.parse(a.provenAt ?? ""))
+    .slice(0, KEPT_PROVEN)
+    .map((one) => one.revision);
+  const used = [status?.active, status?.candidate, status?.standby, status?.lastHealthy, status?.rollback?.to].map(
+    (ref) => ref?.revision,
+  );
+  const pending = new Set(
+    (status?.history ?? [])
+      .filter((entry) => !snapshot.recorded.has(entry.sequence))
+      .flatMap((entry) => [entry.from?.revision, entry.to?.revision]),
+  );
+  const kept = new Set([...proven, ...used, ...pending, ...plan.children.map((child) => child.revision)]);
+  for (const object of executor.caches.revisions.of(key)) {
+    if (kept.has(object.revision) || !isControlledBy(object, deployment.metadata.uid)) continue;
+    for (const name of Object.keys(keptOf(object)?.configMaps ?? {})) {
+      const copy = executor.caches.configMaps.get(object.metadata.namespace, `${object.metadata.name}-${name}`);
+      if (copy) await remove(executor, RESOURCES.configMaps, copy);
+    }
+    await remove(executor, RESOURCES.controllerRevisions, object);
+  }
+}
+
+/**
+ * Makes the cluster what the plan says. Level-based: what is right already is not written, what failed is tried in the next pass.
+ * @param render the content of a revision that is not kept yet
+ */
+export async function carryOut(
+  executor: Executor,
+  key: string,
+  deployment: ModelDeployment,
+  snapshot: Snapshot,
+  plan: Plan,
+  render: (revision: number) => KeptRevision | undefined,
+): Promise<void> {
+  await writeServices(executor, key, deployment, plan);
+  const fresh = new Map<number, KeptRevision>();
+  const kept = (revision: number): KeptRevision | undefined => {
+    const object = executor.caches.revisions.of(key).find((one) => one.revision === revision);
+    return (object && keptOf(object)) ?? fresh.get(revision);
+  };
+  if (plan.keep !== undefined) {
+    const revision = plan.keep;
+    await writeRevision(executor, key, deployment, revision, () => {
+      const content = render(revision);
+      if (content) fresh.set(revision, content);
+      return content;
+    });
+  }
+  await annotateRevisions(executor, key, deployment, plan, snapshot);
+  await writeChildren(executor, key, deployment, plan, kept);
+  for (const revision of plan.remove) {
+    const object = executor.caches.children
+      .of(key)
+      .find((one) => one.metadata.name === childName(deployment.metadata.name, revision));
+    if (object && isControlledBy(object, deployment.metadata.uid)) await remove(executor, RESOURCES.deployments, object);
+  }
+  await prune(executor, key, deployment, snapshot, plan);
+}

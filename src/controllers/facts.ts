@@ -1,0 +1,189 @@
+// From the objects of the API server to the facts that the core decides on. Pure; reads named fields only.
+
+import { ANNOTATIONS, LABELS } from "../api/names.ts";
+import type {
+  Child,
+  ContainerFacts,
+  KnownRevision,
+  MeasuredBaseline,
+  PersonRequest,
+  PodFacts,
+  ServiceFacts,
+} from "../core/snapshot.ts";
+import type {
+  ContainerStatus,
+  ControllerRevision,
+  Deployment,
+  EndpointSlice,
+  KubeObject,
+  Pod,
+  Service,
+} from "../kube/objects.ts";
+
+/** What a ControllerRevision keeps of a revision, in `data`. */
+export interface KeptRevision {
+  hash: string;
+  version: string;
+  artifactDigest: string;
+  /** The whole spec of the ModelVersion, so that it outlives it. */
+  versionSpec: Record<string, unknown>;
+  /** Rendered pod template, never rendered again. */
+  template: Record<string, unknown>;
+  /** ConfigMaps that the template names, as they were: name and hash of the content. */
+  configMaps: Record<string, string>;
+  replicas?: number;
+}
+
+export function revisionOf(object: KubeObject): number | undefined {
+  const number = Number(object.metadata.labels?.[LABELS.revision]);
+  return Number.isInteger(number) && number > 0 ? number : undefined;
+}
+
+/** True where `object` is controlled by the object with this uid. */
+export function isControlledBy(object: KubeObject, uid: string | undefined): boolean {
+  return (object.metadata.ownerReferences ?? []).some((owner) => owner.controller === true && owner.uid === uid);
+}
+
+export function decisionOf(object: KubeObject): number {
+  const number = Number(object.metadata.annotations?.[ANNOTATIONS.decision] ?? 0);
+  return Number.isInteger(number) && number >= 0 ? number : 0;
+}
+
+function isReady(pod: Pod): boolean {
+  return (pod.status?.conditions ?? []).some((one) => one.type === "Ready" && one.status === "True");
+}
+
+function container(status: ContainerStatus, init: boolean): ContainerFacts {
+  const waiting = status.state?.waiting;
+  const ended = status.state?.terminated ?? status.lastState?.terminated;
+  return {
+    name: status.name,
+    init,
+    restarts: status.restartCount,
+    ...(waiting ? { waiting: { reason: waiting.reason ?? "", message: waiting.message ?? "" } } : {}),
+    ...(ended
+      ? {
+          terminated: {
+            reason: ended.reason ?? "",
+            exitCode: ended.exitCode,
+            message: ended.message ?? "",
+            ...(ended.finishedAt === undefined ? {} : { finishedAt: ended.finishedAt }),
+          },
+        }
+      : {}),
+  };
+}
+
+/** @param nodeReady false only where the pod's node is known not to be ready */
+export function podFacts(pod: Pod, nodeReady: boolean): PodFacts {
+  const scheduled = (pod.status?.conditions ?? []).find((one) => one.type === "PodScheduled");
+  const unschedulable =
+    scheduled?.status === "False" && scheduled.reason === "Unschedulable" ? (scheduled.message ?? "no node fits") : undefined;
+  const init = pod.status?.initContainerStatuses ?? [];
+  const main = pod.status?.containerStatuses ?? [];
+  const started = main.some((one) => one.state?.running !== undefined || one.restartCount > 0);
+  const evicted = pod.status?.reason === "Evicted" || pod.status?.reason === "NodeLost";
+  return {
+    name: pod.metadata.name,
+    ...(pod.status?.podIP ? { ip: pod.status.podIP } : {}),
+    ready: isReady(pod) && pod.metadata.deletionTimestamp === undefined,
+    terminating: pod.metadata.deletionTimestamp !== undefined,
+    accountable: started && nodeReady && !evicted,
+    createdAt: pod.metadata.creationTimestamp ?? new Date(0).toISOString(),
+    ...(pod.status?.reason === undefined ? {} : { reason: pod.status.reason }),
+    ...(unschedulable === undefined ? {} : { unschedulable }),
+    containers: [...init.map((one) => container(one, true)), ...main.map((one) => container(one, false))],
+  };
+}
+
+/** The mark in a child's pod template whose change replaces its pods. */
+export const FRESH_ANNOTATION = "rollguard.dev/fresh";
+
+export function childFacts(deployment: Deployment, revision: number, pods: PodFacts[], owner: string | undefined): Child {
+  const { status, spec, metadata } = deployment;
+  const seen = (status?.observedGeneration ?? -1) >= (metadata.generation ?? 0);
+  const ready = pods.filter((pod) => pod.ready).length;
+  return {
+    revision,
+    foreign: !isControlledBy(deployment, owner),
+    replicas: spec.replicas ?? 1,
+    ready,
+    current: seen ? Math.min(status?.updatedReplicas ?? 0, ready) : 0,
+    decision: decisionOf(deployment),
+    fresh: spec.template.metadata?.annotations?.[FRESH_ANNOTATION] ?? "",
+    pods,
+  };
+}
+
+/** Ready endpoints by revision; the revision of an endpoint is its pod's. */
+export function readyByRevision(
+  slices: readonly EndpointSlice[],
+  podRevision: (podName: string) => number | undefined,
+): Record<number, number> {
+  const ready: Record<number, number> = {};
+  for (const endpoint of slices.flatMap((slice) => slice.endpoints ?? [])) {
+    // By the API's contract an unset `ready` means ready.
+    if (endpoint.conditions?.ready === false || endpoint.targetRef?.name === undefined) continue;
+    const revision = podRevision(endpoint.targetRef.name);
+    // A pod that the cache does not know (any more) must not count as somebody else's traffic, nor as ours.
+    if (revision !== undefined) ready[revision] = (ready[revision] ?? 0) + endpoint.addresses.length;
+  }
+  return ready;
+}
+
+export function serviceFacts(service: Service, deployment: KubeObject, ready: Record<number, number>): ServiceFacts {
+  const ours = isControlledBy(service, deployment.metadata.uid);
+  const adoptable = service.metadata.annotations?.[ANNOTATIONS.adopt] === deployment.metadata.name;
+  const selector = service.spec.selector ?? {};
+  const selected = selector[LABELS.deployment] === deployment.metadata.name ? Number(selector[LABELS.revision]) : Number.NaN;
+  return {
+    owner: ours ? "Ours" : adoptable ? "Adoptable" : "Foreign",
+    ...(Number.isInteger(selected) ? { selects: selected } : {}),
+    decision: decisionOf(service),
+    ready,
+  };
+}
+
+function parseBaseline(text: string | undefined): MeasuredBaseline[] {
+  if (text === undefined) return [];
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (!Array.isArray(parsed)) return [];
+    return parsed.filter((one): one is MeasuredBaseline => typeof one?.name === "string" && Number.isFinite(one?.value));
+  } catch {
+    return [];
+  }
+}
+
+export function keptOf(revision: ControllerRevision): KeptRevision | undefined {
+  const data = revision.data as Partial<KeptRevision> | undefined;
+  return data?.hash && data.template && data.version ? (data as KeptRevision) : undefined;
+}
+
+/** @param isRevoked of a version by its name, now; a revocation that was once seen is kept in an annotation */
+export function knownRevision(object: ControllerRevision, isRevoked: (version: string) => boolean): KnownRevision | undefined {
+  const kept = keptOf(object);
+  if (!kept) return undefined;
+  const annotations = object.metadata.annotations ?? {};
+  const metrics = Array.isArray(kept.versionSpec?.validationMetrics) ? kept.versionSpec.validationMetrics : [];
+  return {
+    revision: object.revision,
+    hash: kept.hash,
+    version: kept.version,
+    artifactDigest: kept.artifactDigest,
+    ...(annotations[ANNOTATIONS.provenAt] ? { provenAt: annotations[ANNOTATIONS.provenAt] } : {}),
+    baseline: parseBaseline(annotations[ANNOTATIONS.baseline]),
+    validationMetrics: Object.fromEntries(metrics.map((one: { name: string; value: number }) => [one.name, one.value])),
+    revoked: annotations[REVOKED_ANNOTATION] !== undefined || isRevoked(kept.version),
+  };
+}
+
+/** On a ControllerRevision: its version was revoked; outlives the ModelVersion. */
+export const REVOKED_ANNOTATION = "rollguard.dev/revoked";
+
+/** `<target>/<token>`; the target of pause and resume may be left out by people, so a value without a slash is all token. */
+export function personRequest(raw: string | undefined): PersonRequest | undefined {
+  if (raw === undefined || raw === "" || raw.length > 256) return undefined;
+  const slash = raw.indexOf("/");
+  return slash < 0 ? { target: "", token: raw, raw } : { target: raw.slice(0, slash), token: raw.slice(slash + 1), raw };
+}

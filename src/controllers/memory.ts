@@ -1,0 +1,62 @@
+// What an operator remembers between passes and may lose without harm: the status it wrote before the cache shows it,
+// what the probe inference said, and which of our names are taken.
+
+import type { ModelDeployment } from "../api/modeldeployment.ts";
+import type { ProbeFacts, RevisionRef } from "../core/snapshot.ts";
+
+/** True where resource version `a` is newer than `b`. They are decimal numbers that grow (KEP-5504 makes this a promise). */
+export function isNewer(a: string | undefined, b: string | undefined): boolean {
+  if (a === undefined || b === undefined) return a !== undefined;
+  return a.length === b.length ? a > b : a.length > b.length;
+}
+
+const attemptOf = (candidate: RevisionRef) => `${candidate.hash}/${candidate.judgedFrom ?? candidate.since}`;
+
+export class Memory {
+  #written = new Map<string, ModelDeployment>();
+  #taken = new Map<string, string>();
+  #probes = new Map<string, ProbeFacts & { attempt: string }>();
+
+  /** The newer of what the cache shows and what was written last. */
+  latest(key: string, cached: ModelDeployment | undefined): ModelDeployment | undefined {
+    const written = this.#written.get(key);
+    if (!cached || !written) return cached;
+    if (
+      written.metadata.uid === cached.metadata.uid &&
+      isNewer(written.metadata.resourceVersion, cached.metadata.resourceVersion)
+    )
+      return written;
+    this.#written.delete(key);
+    return cached;
+  }
+
+  wrote(key: string, deployment: ModelDeployment): void {
+    this.#written.set(key, deployment);
+  }
+
+  /** What the probe said of this candidate in this attempt; a retry is probed anew. */
+  probe(key: string, candidate: RevisionRef | undefined): ProbeFacts | undefined {
+    const facts = this.#probes.get(key);
+    return candidate && facts?.attempt === attemptOf(candidate) ? facts : undefined;
+  }
+
+  probed(key: string, candidate: RevisionRef, facts: ProbeFacts): void {
+    this.#probes.set(key, { ...facts, attempt: attemptOf(candidate) });
+  }
+
+  /** Why something of ours could not be written because of its name; see the reason NameTaken. */
+  nameTaken(key: string): string | undefined {
+    return this.#taken.get(key);
+  }
+
+  noteNameTaken(key: string, message: string | undefined): void {
+    if (message === undefined) this.#taken.delete(key);
+    else this.#taken.set(key, message);
+  }
+
+  forget(key: string): void {
+    this.#taken.delete(key);
+    this.#written.delete(key);
+    this.#probes.delete(key);
+  }
+}

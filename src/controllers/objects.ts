@@ -1,0 +1,116 @@
+// The Kubernetes objects that Rollguard owns, as they are applied: everything that our field manager owns, each time.
+
+import type { ModelDeployment } from "../api/modeldeployment.ts";
+import { ANNOTATIONS, API_VERSION, childName, configMapCopyName, LABELS, previewName, revisionLabels } from "../api/names.ts";
+import type { ConfigMap, ControllerRevision, Deployment, OwnerReference, PodTemplate, Service } from "../kube/objects.ts";
+import { FRESH_ANNOTATION, type KeptRevision } from "./facts.ts";
+
+export function ownerOf(deployment: ModelDeployment): OwnerReference {
+  return {
+    apiVersion: API_VERSION,
+    kind: "ModelDeployment",
+    name: deployment.metadata.name,
+    uid: deployment.metadata.uid ?? "",
+    controller: true,
+    blockOwnerDeletion: true,
+  };
+}
+
+function meta(deployment: ModelDeployment, name: string, labels: Record<string, string>, annotations: Record<string, string>) {
+  return {
+    name,
+    namespace: deployment.metadata.namespace ?? "",
+    labels: { "app.kubernetes.io/managed-by": "rollguard", ...labels },
+    annotations,
+    ownerReferences: [ownerOf(deployment)],
+  };
+}
+
+/** The Deployment of one revision. Its pods are replaced one by one, never below its size: a standby has to stay warm. */
+export function childDeployment(
+  deployment: ModelDeployment,
+  kept: KeptRevision,
+  input: { revision: number; replicas: number; fresh: string; decision: number },
+): Deployment {
+  const labels = revisionLabels(deployment.metadata.name, input.revision);
+  const template = kept.template as unknown as PodTemplate;
+  const annotations = { ...template.metadata?.annotations, ...(input.fresh === "" ? {} : { [FRESH_ANNOTATION]: input.fresh }) };
+  return {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: meta(deployment, childName(deployment.metadata.name, input.revision), labels, {
+      [ANNOTATIONS.decision]: String(input.decision),
+      [ANNOTATIONS.hash]: kept.hash,
+    }),
+    spec: {
+      replicas: input.replicas,
+      selector: { matchLabels: labels },
+      strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+      revisionHistoryLimit: 0,
+      template: {
+        ...template,
+        metadata: { ...template.metadata, ...(Object.keys(annotations).length > 0 ? { annotations } : {}) },
+      },
+    },
+  };
+}
+
+/** The Service of a deployment, or its preview: one write of it moves the traffic. */
+export function service(deployment: ModelDeployment, revision: number, decision: number, preview: boolean): Service {
+  const { name } = deployment.metadata;
+  const { port = 80, targetPort = "http" } = deployment.spec.service ?? {};
+  return {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: meta(
+      deployment,
+      preview ? previewName(name) : name,
+      { [LABELS.deployment]: name },
+      { [ANNOTATIONS.decision]: String(decision) },
+    ),
+    spec: {
+      selector: revisionLabels(name, revision),
+      ports: [{ name: "http", port, targetPort, protocol: "TCP" }],
+    },
+  };
+}
+
+export function controllerRevision(deployment: ModelDeployment, revision: number, kept: KeptRevision): ControllerRevision {
+  const { name } = deployment.metadata;
+  return {
+    apiVersion: "apps/v1",
+    kind: "ControllerRevision",
+    metadata: meta(deployment, childName(name, revision), revisionLabels(name, revision), { [ANNOTATIONS.hash]: kept.hash }),
+    revision,
+    data: kept,
+  };
+}
+
+/** The revision's own, immutable copy of a ConfigMap: a rollback brings the old content back even when Git pruned the original. */
+export function configMapCopy(deployment: ModelDeployment, revision: number, original: ConfigMap): ConfigMap {
+  const { name } = deployment.metadata;
+  return {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: meta(deployment, configMapCopyName(name, revision, original.metadata.name), revisionLabels(name, revision), {}),
+    immutable: true,
+    ...(original.data ? { data: original.data } : {}),
+    ...(original.binaryData ? { binaryData: original.binaryData } : {}),
+  };
+}
+
+/** Paths at which `live` lacks what `wanted` says; empty: nothing is to be written. Lists are compared element by element. */
+export function differences(wanted: unknown, live: unknown, path = ""): string[] {
+  if (Array.isArray(wanted)) {
+    if (!Array.isArray(live) || live.length !== wanted.length) return [path];
+    return wanted.flatMap((item, index) => differences(item, live[index], `${path}[${index}]`));
+  }
+  if (typeof wanted === "object" && wanted !== null) {
+    if (typeof live !== "object" || live === null) return [path];
+    const members = live as Record<string, unknown>;
+    return Object.entries(wanted).flatMap(([key, value]) =>
+      value === undefined ? [] : differences(value, members[key], path === "" ? key : `${path}.${key}`),
+    );
+  }
+  return wanted === live ? [] : [path];
+}

@@ -1,0 +1,141 @@
+// Gathers everything that one decision looks at: the only place where caches, memory and samples come together.
+
+import { ANNOTATIONS, LABELS, previewName, REQUESTS } from "../api/names.ts";
+import { resolvePolicy } from "../core/resolve.ts";
+import type { Child, PersonRequest, PodFacts, RequestKind, ServiceFacts, Snapshot } from "../core/snapshot.ts";
+import type { EndpointSlice } from "../kube/objects.ts";
+import { type CachedDeployment, type Caches, splitKey } from "./caches.ts";
+import { childFacts, knownRevision, personRequest, podFacts, readyByRevision, revisionOf, serviceFacts } from "./facts.ts";
+import type { Memory } from "./memory.ts";
+import { resolvePin } from "./pin.ts";
+import type { Sampler } from "./sampler.ts";
+
+export interface Observer {
+  caches: Caches;
+  memory: Memory;
+  sampler: Sampler;
+  /** The operator's --environment; empty: only the namespace's label counts. */
+  environment: string;
+}
+
+/** The pods of a revision, with what may be held against the model. */
+export function podsOf(caches: Caches, key: string, revision: number): PodFacts[] {
+  return caches.pods
+    .of(key)
+    .filter((pod) => revisionOf(pod) === revision)
+    .map((pod) => podFacts(pod, nodeReady(caches, pod.spec.nodeName)));
+}
+
+function nodeReady(caches: Caches, name: string | undefined): boolean {
+  if (name === undefined) return true;
+  const ready = caches.nodes.get(undefined, name)?.status?.conditions?.find((one) => one.type === "Ready");
+  // Only a node that is known not to be ready excuses its pods.
+  return ready === undefined || ready.status === "True";
+}
+
+function childrenOf(caches: Caches, key: string, deployment: CachedDeployment): Child[] {
+  return caches.children.of(key).flatMap((object) => {
+    const revision = revisionOf(object);
+    if (revision === undefined) return [];
+    return [childFacts(object, revision, podsOf(caches, key, revision), deployment.metadata.uid)];
+  });
+}
+
+function serviceOf(caches: Caches, key: string, deployment: CachedDeployment, name: string): ServiceFacts | undefined {
+  const service = caches.services.of(key).find((one) => one.metadata.name === name);
+  if (!service) return undefined;
+  const slices = caches.slices
+    .of(key)
+    .filter((slice: EndpointSlice) => slice.metadata.labels?.["kubernetes.io/service-name"] === name);
+  const pods = new Map(caches.pods.of(key).map((pod) => [pod.metadata.name, revisionOf(pod)]));
+  return serviceFacts(
+    service,
+    deployment as never,
+    readyByRevision(slices, (pod) => pods.get(pod)),
+  );
+}
+
+function requestsOf(deployment: CachedDeployment): Partial<Record<RequestKind, PersonRequest>> {
+  const found: Partial<Record<RequestKind, PersonRequest>> = {};
+  for (const kind of REQUESTS) {
+    const request = personRequest(deployment.metadata.annotations?.[ANNOTATIONS[kind]]);
+    if (request) found[kind] = request;
+  }
+  return found;
+}
+
+/** The highest numbers that records used, also those of an earlier object of this name. */
+function floorOf(caches: Caches, key: string, uid: string | undefined): Snapshot["floor"] & { recorded: Set<number> } {
+  const records = caches.records
+    .of(key)
+    .map((record) => (record as { spec?: { sequence: number; uid: string; revision: number } }).spec);
+  const recorded = new Set(records.filter((one) => one?.uid === uid).map((one) => one?.sequence ?? 0));
+  const highest = (values: (number | undefined)[]) => Math.max(0, ...values.map((value) => value ?? 0));
+  return {
+    revision: highest(records.map((one) => one?.revision)),
+    sequence: highest(records.map((one) => one?.sequence)),
+    recorded,
+  };
+}
+
+function environmentOf(observer: Observer, namespace: string): string {
+  const label = observer.caches.namespaces.get(undefined, namespace)?.metadata.labels?.[LABELS.environment];
+  return [observer.environment, label].filter((one) => one !== undefined && one !== "").join("/");
+}
+
+/** The policy of a deployment; a name that does not exist (yet) leaves the built-in checks, which the status then names. */
+function policyOf(caches: Caches, deployment: CachedDeployment) {
+  const wanted = deployment.spec.policy;
+  const policy =
+    wanted && wanted.kind !== "ClusterRollbackPolicy"
+      ? caches.policies.get(deployment.metadata.namespace, wanted.name)
+      : undefined;
+  if (!policy) return resolvePolicy(undefined);
+  return resolvePolicy(policy.spec, {
+    kind: policy.kind,
+    name: policy.metadata.name,
+    generation: policy.metadata.generation ?? 0,
+  });
+}
+
+/** @param deployment the newest state that is known of it; see Memory */
+export function observe(observer: Observer, key: string, deployment: CachedDeployment): Snapshot {
+  const { caches, memory, sampler } = observer;
+  const { namespace } = splitKey(key);
+  const isRevoked = (version: string) => caches.versions.get(namespace, version)?.spec.lifecycle === "Revoked";
+  const { recorded, ...floor } = floorOf(caches, key, deployment.metadata.uid);
+  const candidate = deployment.status?.candidate;
+  const probe = memory.probe(key, candidate);
+  const active = serviceOf(caches, key, deployment, deployment.metadata.name);
+  const preview = serviceOf(caches, key, deployment, previewName(deployment.metadata.name));
+  const taken = memory.nameTaken(key);
+  const cause = deployment.metadata.annotations?.[ANNOTATIONS.changeCause];
+  return {
+    deployment,
+    pin: resolvePin(
+      deployment,
+      caches.versions.get(namespace, deployment.spec.version),
+      () =>
+        caches.versions
+          .list(namespace)
+          .filter((version) => version.spec.model === deployment.spec.model)
+          .map((version) => version.metadata.name)
+          .sort(),
+      (name) => caches.configMaps.get(namespace, name)?.contentHash,
+    ),
+    policy: policyOf(caches, deployment),
+    revisions: caches.revisions.of(key).flatMap((one) => knownRevision(one, isRevoked) ?? []),
+    children: childrenOf(caches, key, deployment),
+    ...(active ? { active } : {}),
+    ...(preview ? { preview } : {}),
+    windows: sampler.windows(key),
+    ...(probe ? { probe } : {}),
+    floor,
+    recorded,
+    requests: requestsOf(deployment),
+    pinnedBy: { name: deployment.pinManager ?? "unknown", source: "FieldManager" },
+    ...(cause === undefined ? {} : { changeCause: cause.slice(0, 1024) }),
+    environment: environmentOf(observer, namespace),
+    ...(taken === undefined ? {} : { nameTaken: taken }),
+  };
+}

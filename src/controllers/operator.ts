@@ -1,0 +1,216 @@
+// Puts the operator together: client, caches, queue, sampler, sources, leader election. Nothing is decided here.
+
+import type { Clock } from "../clock.ts";
+import type { OperatorOptions } from "../config.ts";
+import { connect, type KubeClient } from "../kube/client.ts";
+import { EventRecorder } from "../kube/events.ts";
+import { Elector } from "../kube/lease.ts";
+import type { Pod } from "../kube/objects.ts";
+import type { Logger } from "../log.ts";
+import type { Health } from "../server/health.ts";
+import type { PodTarget } from "../signals/types.ts";
+import { countApiCalls, type Metrics } from "../telemetry.ts";
+import { userAgent } from "../version.ts";
+import { WorkQueue } from "../workqueue/queue.ts";
+import { runWorkers } from "../workqueue/worker.ts";
+import { Caches } from "./caches.ts";
+import type { Executor } from "./execute.ts";
+import { revisionOf } from "./facts.ts";
+import { Memory } from "./memory.ts";
+import { podsOf } from "./observe.ts";
+import { Prober } from "./prober.ts";
+import { Reconciler } from "./reconcile.ts";
+import { Sampler } from "./sampler.ts";
+import { Sources } from "./sources.ts";
+import { reconcileVersion } from "./versions.ts";
+
+export interface OperatorDeps {
+  logger: Logger;
+  metrics: Metrics;
+  health: Health;
+  clock: Clock;
+  signal: AbortSignal;
+  /** In place of connecting by the options: a client that was made already (tests, simulation). */
+  client?: KubeClient;
+}
+
+/** A write may take as long as this; the lease must be held for longer when it begins. */
+const WRITE_LIMIT_MS = 4000;
+
+/** Thrown where a write was due and the lease is no longer ours for sure. */
+export class NotLeading extends Error {}
+
+/** The port of a pod by the annotation, the name `http`, or a name or number that is asked for. */
+function portOf(pod: Pod, wanted: string | number | undefined): number | undefined {
+  if (typeof wanted === "number") return wanted;
+  const annotated = Number(pod.metadata.annotations?.["prometheus.io/port"]);
+  if (wanted === undefined && Number.isInteger(annotated) && annotated > 0 && annotated < 65_536) return annotated;
+  const ports = pod.spec.containers.flatMap((container) => container.ports ?? []);
+  const numeric = Number(wanted);
+  if (Number.isInteger(numeric) && numeric > 0) return numeric;
+  return ports.find((port) => port.name === (wanted ?? "http"))?.containerPort;
+}
+
+function scrapeTargets(
+  caches: Caches,
+  key: string,
+  revision: number,
+  settings: { port?: string | number; path?: string },
+): PodTarget[] {
+  return caches.pods
+    .of(key)
+    .filter((pod) => revisionOf(pod) === revision && pod.metadata.deletionTimestamp === undefined && pod.status?.podIP)
+    .map((pod) => {
+      const port = portOf(pod, settings.port);
+      const path = settings.path ?? pod.metadata.annotations?.["prometheus.io/path"];
+      return {
+        name: pod.metadata.name,
+        ip: pod.status?.podIP ?? "",
+        ...(port === undefined ? {} : { port }),
+        ...(path === undefined ? {} : { path }),
+      };
+    });
+}
+
+/** Runs until the signal aborts or the lease is lost; resolves when all that ran has ended and the lease was released. */
+export async function runOperator(options: OperatorOptions, deps: OperatorDeps): Promise<void> {
+  const { clock, logger, metrics, health, signal } = deps;
+  const client =
+    deps.client ??
+    connect({
+      clock,
+      userAgent: userAgent(),
+      onCall: countApiCalls(metrics),
+      ...(options.kubeconfig === undefined ? {} : { kubeconfig: options.kubeconfig }),
+      ...(options.context === undefined ? {} : { context: options.context }),
+    });
+  try {
+    health.ready("api", "connecting");
+    if (!options.leaderElect) {
+      await lead(options, deps, client, signal, () => Number.POSITIVE_INFINITY);
+      return;
+    }
+    const elector = new Elector({
+      client,
+      namespace: options.operatorNamespace,
+      name: "rollguard",
+      identity: options.identity,
+      clock,
+      logger,
+    });
+    health.ready("api", undefined);
+    await elector.run(signal, {
+      onElected: (term) => lead(options, deps, client, term, () => elector.remainingMs()),
+    });
+  } finally {
+    if (!deps.client) await client.close();
+  }
+}
+
+async function lead(
+  options: OperatorOptions,
+  deps: OperatorDeps,
+  client: KubeClient,
+  signal: AbortSignal,
+  remainingMs: () => number,
+): Promise<void> {
+  const { clock, logger, metrics, health } = deps;
+  const term = new AbortController();
+  const end = () => term.abort(signal.reason);
+  if (signal.aborted) return;
+  signal.addEventListener("abort", end, { once: true });
+  const queue = new WorkQueue({ clock });
+  const versions = new WorkQueue({ clock });
+  const memory = new Memory();
+  const assertLeading = () => {
+    if (remainingMs() < WRITE_LIMIT_MS) throw new NotLeading("the lease is not held for long enough to finish a write");
+  };
+  const caches: Caches = new Caches({
+    client,
+    clock,
+    logger,
+    ...(options.namespaces?.length === 1 ? { namespace: options.namespaces[0] } : {}),
+    onChange: (key) => queue.add(key),
+    onVersion: (key) => versions.add(key),
+  });
+  const sources = new Sources({ client, caches, clock, operatorNamespace: options.operatorNamespace });
+  const sampler = new Sampler({
+    clock,
+    now: () => client.serverNow(),
+    source: (name, namespace) => sources.get(name, namespace),
+    pods: (key, revision, source) => ({
+      facts: podsOf(caches, key, revision),
+      targets: scrapeTargets(caches, key, revision, (source && caches.sources.get(undefined, source)?.spec.pods) || {}),
+    }),
+    onSample: (key, urgent) => (urgent ? queue.addUrgent(key) : queue.add(key)),
+    onReading: (source, kind, seconds) => {
+      metrics.sourceRequests.inc({ source, outcome: kind });
+      metrics.sourceDuration.observe({ source }, seconds);
+    },
+  });
+  const prober = new Prober({
+    clock,
+    memory,
+    targets: (key, revision, port) => scrapeTargets(caches, key, revision, { port, path: "/" }),
+    onAnswer: (key) => queue.addUrgent(key),
+  });
+  const events = new EventRecorder({ client, clock, logger, controller: "rollguard.dev/operator", instance: options.identity });
+  const executor: Executor = { client, caches, assertLeading };
+  const reconciler = new Reconciler({
+    ...executor,
+    memory,
+    sampler,
+    environment: options.environment,
+    prober,
+    events,
+    metrics,
+    logger,
+    fetch: { image: options.fetchImage, command: options.fetchCommand },
+  });
+  metrics.leader.set(1);
+  try {
+    await caches.start(term.signal);
+    health.ready("api", undefined);
+    health.ready("caches", undefined);
+    logger.info({ identity: options.identity, deployments: caches.deployments.list().length }, "the caches are filled; guarding");
+    await Promise.all([
+      runWorkers(
+        {
+          queue,
+          concurrency: options.workers,
+          clock,
+          logger,
+          handle: (key) => reconciler.reconcile(key),
+          onPass: ({ outcome, tookMs, waitedMs, lane }) => {
+            metrics.reconcileDuration.observe({ outcome }, tookMs / 1000);
+            metrics.reconcileWait.observe({ lane }, waitedMs / 1000);
+          },
+        },
+        term.signal,
+      ),
+      runWorkers(
+        {
+          queue: versions,
+          concurrency: 1,
+          clock,
+          logger,
+          handle: async (key) => {
+            await reconcileVersion(executor, key, () => client.serverNow());
+            return {};
+          },
+        },
+        term.signal,
+      ),
+    ]);
+  } catch (error) {
+    if (!term.signal.aborted) throw error;
+  } finally {
+    signal.removeEventListener("abort", end);
+    term.abort(new Error("the term is over"));
+    metrics.leader.set(0);
+    sampler.stop();
+    await prober.stop();
+    sources.close();
+    await events.stop();
+  }
+}

@@ -1,0 +1,186 @@
+// One pass over a deployment: observe once → decide purely → write the status → act on it → record and tell.
+// The loop knows keys only; whatever went wrong is tried again from what is true then.
+
+import { formatDuration } from "../api/common.ts";
+import { childName } from "../api/names.ts";
+import { type Decision, decide } from "../core/decide.ts";
+import { checksFor, judgedFrom, stageOf } from "../core/evidence.ts";
+import { plan } from "../core/plan.ts";
+import type { RevisionRef, Snapshot } from "../core/snapshot.ts";
+import type { EventRecorder } from "../kube/events.ts";
+import { RESOURCES } from "../kube/resources.ts";
+import type { Logger } from "../log.ts";
+import type { Metrics } from "../telemetry.ts";
+import { type CachedDeployment, splitKey } from "./caches.ts";
+import { carryOut, type Executor, NameTaken, writeStatus } from "./execute.ts";
+import { decisionOf, isControlledBy, type KeptRevision } from "./facts.ts";
+import { type Observer, observe } from "./observe.ts";
+import { keep } from "./pin.ts";
+import type { Prober } from "./prober.ts";
+import { writeRecords } from "./record.ts";
+import type { Job } from "./sampler.ts";
+
+export interface ReconcilerDeps extends Observer, Executor {
+  prober: Prober;
+  events: EventRecorder;
+  metrics: Metrics;
+  logger: Logger;
+  fetch: { image: string; command?: string[] | undefined };
+}
+
+const NAME_TAKEN_RETRY_MS = 10_000;
+
+export class Reconciler {
+  #deps: ReconcilerDeps;
+  /** Records that were written and that the cache may not show yet. */
+  #written = new Set<string>();
+
+  constructor(deps: ReconcilerDeps) {
+    this.#deps = deps;
+  }
+
+  /** @returns in how many ms to look again at the latest */
+  async reconcile(key: string): Promise<{ requeueAfterMs?: number }> {
+    const { caches, memory, sampler, prober, client } = this.#deps;
+    const { namespace, name } = splitKey(key);
+    const known = memory.latest(key, caches.deployments.get(namespace, name)) as CachedDeployment | undefined;
+    // One that is being deleted is left alone: nothing is created or scaled.
+    if (!known || known.metadata.deletionTimestamp !== undefined) {
+      sampler.forget(key);
+      prober.forget(key);
+      memory.forget(key);
+      return {};
+    }
+    const deployment = await this.#newest(key, known);
+    const snapshot = observe(this.#deps, key, deployment);
+    const now = client.serverNow();
+    const decision = decide(snapshot, now);
+    const after = decision.changed ? await this.#write(key, deployment, decision) : deployment;
+    const status = after.status ?? {};
+    const wanted = plan(snapshot, status, now);
+    const again = await this.#act(key, after, snapshot, wanted);
+    this.#tell(after, decision);
+    sampler.follow(key, jobsOf(snapshot, status.active, status.candidate));
+    prober.follow(key, { ...snapshot, deployment: after });
+    await writeRecords(this.#deps, key, after, snapshot, this.#written);
+    if (decision.acted) return { requeueAfterMs: 1 };
+    if (again !== undefined) return { requeueAfterMs: again };
+    const wake = [decision.wakeAt, wanted.wakeAt].filter((time) => time !== undefined);
+    return wake.length === 0 ? {} : { requeueAfterMs: Math.max(Math.min(...wake) - now, 1) };
+  }
+
+  /** Where a child shows a later decision than the cached status, the status is read from the API server before anything is decided. */
+  async #newest(key: string, known: CachedDeployment): Promise<CachedDeployment> {
+    const { caches, client, memory } = this.#deps;
+    const ours = [...caches.children.of(key), ...caches.services.of(key)].filter((one) =>
+      isControlledBy(one, known.metadata.uid),
+    );
+    if (Math.max(0, ...ours.map(decisionOf)) <= (known.status?.decision ?? 0)) return known;
+    const fresh = (await client.get(RESOURCES.modelDeployments, splitKey(key))) as unknown as CachedDeployment;
+    const withManager = { ...fresh, ...(known.pinManager === undefined ? {} : { pinManager: known.pinManager }) };
+    memory.wrote(key, withManager);
+    return withManager;
+  }
+
+  async #write(key: string, deployment: CachedDeployment, decision: Decision): Promise<CachedDeployment> {
+    const { memory, metrics, client, logger } = this.#deps;
+    const urgent = decision.acted?.rule === "active-breached" || decision.acted?.rule === "return-progress";
+    const written = await writeStatus(this.#deps, deployment, decision.status, urgent);
+    const kept = { ...written, ...(deployment.pinManager === undefined ? {} : { pinManager: deployment.pinManager }) };
+    memory.wrote(key, kept);
+    const { rollback } = decision.status;
+    const began = rollback !== undefined && rollback.sequence !== deployment.status?.rollback?.sequence;
+    if (decision.acted) {
+      metrics.decisions.inc({ action: decision.acted.reason });
+      logger.info(
+        {
+          deployment: key,
+          rule: decision.acted.rule,
+          reason: decision.acted.reason,
+          why: decision.acted.message,
+          sequence: decision.status.sequence,
+        },
+        "decided",
+      );
+    }
+    if (began) {
+      metrics.rollbacks.inc({ trigger: rollback.trigger ?? "Breach", warm: String(rollback.warm ?? false) });
+      metrics.breachToRollback.observe(Math.max(client.serverNow() - Date.parse(rollback.detectedAt ?? ""), 0) / 1000);
+    }
+    if (rollback?.restoredAt && !deployment.status?.rollback?.restoredAt && rollback.decidedAt) {
+      metrics.restore.observe(
+        { warm: String(rollback.warm ?? false) },
+        (Date.parse(rollback.restoredAt) - Date.parse(rollback.decidedAt)) / 1000,
+      );
+    }
+    return kept;
+  }
+
+  async #act(
+    key: string,
+    deployment: CachedDeployment,
+    snapshot: Snapshot,
+    wanted: ReturnType<typeof plan>,
+  ): Promise<number | undefined> {
+    const { caches, memory } = this.#deps;
+    const render = (revision: number): KeptRevision | undefined => {
+      const { candidate } = deployment.status ?? {};
+      const { pin } = snapshot;
+      const version = caches.versions.get(deployment.metadata.namespace, deployment.spec.version);
+      // Content that is not the pin's any more can't be rendered; the next decision supersedes it.
+      if (!version || pin.state !== "Usable" || candidate?.revision !== revision || candidate.hash !== pin.hash) return undefined;
+      return keep(deployment, version, pin, revision, this.#deps.fetch);
+    };
+    try {
+      await carryOut(this.#deps, key, deployment, { ...snapshot, deployment }, wanted, render);
+      memory.noteNameTaken(key, undefined);
+    } catch (error) {
+      if (!(error instanceof NameTaken)) throw error;
+      const { name } = deployment.metadata;
+      memory.noteNameTaken(
+        key,
+        `${error.message}; rename it, or annotate it with rollguard.dev/adopt: ${name} to let it be taken over`,
+      );
+      // Said in the status by the next pass; looked at again, since the name may become free without our hearing of it.
+      return snapshot.nameTaken === undefined ? 1 : NAME_TAKEN_RETRY_MS;
+    }
+    return undefined;
+  }
+
+  #tell(deployment: CachedDeployment, decision: Decision): void {
+    for (const event of decision.events) {
+      this.#deps.events.record({
+        regarding: deployment as never,
+        type: event.type,
+        reason: event.reason,
+        note: event.note,
+        action: "Decide",
+        id: event.id,
+      });
+    }
+  }
+}
+
+/** What is to be asked from now on: the active revision always, the candidate once it has a ready pod to measure. */
+export function jobsOf(snapshot: Snapshot, active: RevisionRef | undefined, candidate: RevisionRef | undefined): Job[] {
+  const { policy, deployment } = snapshot;
+  const status = { ...deployment.status, active, candidate };
+  const ready = (ref: RevisionRef) => (snapshot.children.find((child) => child.revision === ref.revision)?.ready ?? 0) > 0;
+  const judged = [active, candidate && ready(candidate) ? candidate : undefined].filter((ref) => ref !== undefined);
+  return judged.flatMap((ref) =>
+    checksFor(policy, stageOf(status, ref.revision)).map((check) => ({
+      check,
+      revision: ref.revision,
+      judgedFrom: judgedFrom(ref, policy),
+      policy,
+      variables: {
+        namespace: deployment.metadata.namespace ?? "",
+        name: deployment.metadata.name,
+        version: ref.version,
+        revision: String(ref.revision),
+        window: formatDuration(check.windowMs),
+        workload: childName(deployment.metadata.name, ref.revision),
+      },
+    })),
+  );
+}

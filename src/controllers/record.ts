@@ -1,0 +1,121 @@
+// The audit trail: one immutable RolloutRecord for every entry of the history, made from the status until it exists,
+// so that a crash loses none and duplicates none. A record that can't be written never blocks a return.
+
+import type { ModelDeployment } from "../api/modeldeployment.ts";
+import type { HistoryEntry, RevisionIdentity } from "../api/modeldeployment-status.ts";
+import { API_VERSION, LABELS, recordName } from "../api/names.ts";
+import type { RolloutRecordSpec } from "../api/rolloutrecord.ts";
+import type { Check, Policy } from "../core/policy.ts";
+import type { Snapshot } from "../core/snapshot.ts";
+import { isKind } from "../kube/errors.ts";
+import type { ControllerRevision, KubeObject } from "../kube/objects.ts";
+import type { Executor } from "./execute.ts";
+import { keptOf } from "./facts.ts";
+
+export const OPERATOR_VERSION = "0.1.0";
+
+type Recorded = NonNullable<RolloutRecordSpec["to"]>;
+
+function revision(identity: RevisionIdentity | undefined, kept: readonly ControllerRevision[]): Recorded | undefined {
+  if (!identity) return undefined;
+  const object = kept.find((one) => one.revision === identity.revision);
+  const content = object && keptOf(object)?.versionSpec;
+  return { ...identity, ...(content ? { content: content as Recorded["content"] } : {}) };
+}
+
+/** Leaves of a plain JSON value as `path: text`. */
+function leaves(value: unknown, path: string, into: Map<string, string>): Map<string, string> {
+  if (typeof value === "object" && value !== null) {
+    for (const [key, item] of Object.entries(value))
+      leaves(item, Array.isArray(value) ? `${path}[${key}]` : path === "" ? key : `${path}.${key}`, into);
+  } else if (value !== undefined) into.set(path, String(value).slice(0, 2048));
+  return into;
+}
+
+/** What differs between the configurations of two revisions: what would run, and the serving settings of their versions. */
+export function changesBetween(
+  from: ControllerRevision | undefined,
+  to: ControllerRevision | undefined,
+): NonNullable<RolloutRecordSpec["changes"]> {
+  const configuration = (object: ControllerRevision | undefined) => {
+    const kept = object && keptOf(object);
+    if (!kept) return undefined;
+    return leaves(
+      { serving: kept.versionSpec.serving, configMaps: kept.configMaps, artifact: kept.versionSpec.artifact },
+      "",
+      new Map(),
+    );
+  };
+  const before = configuration(from);
+  const after = configuration(to);
+  if (!before || !after) return [];
+  return [...new Set([...before.keys(), ...after.keys()])]
+    .filter((path) => before.get(path) !== after.get(path))
+    .slice(0, 100)
+    .map((path) => {
+      const [old, now] = [before.get(path), after.get(path)];
+      return { path: path.slice(0, 512), ...(old === undefined ? {} : { from: old }), ...(now === undefined ? {} : { to: now }) };
+    });
+}
+
+function asked(check: Check | undefined): { source?: string; query?: string } {
+  if (!check) return {};
+  const query = check.query ?? (check.numerator === undefined ? undefined : `${check.numerator} / ${check.denominator}`);
+  return { ...(check.source === undefined ? {} : { source: check.source }), ...(query === undefined ? {} : { query }) };
+}
+
+/** The record of one entry. Pure. */
+export function recordOf(
+  deployment: ModelDeployment,
+  entry: HistoryEntry,
+  policy: Policy,
+  kept: readonly ControllerRevision[],
+): KubeObject & { spec: RolloutRecordSpec } {
+  const { name, namespace, uid } = deployment.metadata;
+  const { checks, from, to, ...rest } = entry;
+  const { rollback } = deployment.status ?? {};
+  const about = rollback?.sequence === entry.sequence ? rollback : undefined;
+  const find = (identity: RevisionIdentity | undefined) => kept.find((one) => one.revision === identity?.revision);
+  const recorded = { from: revision(from, kept), to: revision(to, kept) };
+  const changes = changesBetween(find(from), find(to));
+  return {
+    apiVersion: API_VERSION,
+    kind: "RolloutRecord",
+    metadata: { name: recordName(name, entry.sequence), namespace: namespace ?? "", labels: { [LABELS.deployment]: name } },
+    spec: {
+      ...rest,
+      deployment: { name, uid: uid ?? "" },
+      ...(recorded.from ? { from: recorded.from } : {}),
+      ...(recorded.to ? { to: recorded.to } : {}),
+      ...(changes.length > 0 ? { changes } : {}),
+      policy: { names: policy.names, generations: policy.generations, hash: policy.hash, mode: policy.mode },
+      checks: (checks ?? []).map((check) => ({ ...check, ...asked(policy.checks.find((one) => one.name === check.name)) })),
+      ...(about?.check === undefined ? {} : { check: about.check }),
+      ...(about?.depth === undefined ? {} : { depth: about.depth }),
+      ...(about?.passedOver ? { passedOver: about.passedOver } : {}),
+      operatorVersion: OPERATOR_VERSION,
+    },
+  };
+}
+
+/** Writes the records that are missing, oldest first. */
+export async function writeRecords(
+  executor: Executor,
+  key: string,
+  deployment: ModelDeployment,
+  snapshot: Snapshot,
+  written: Set<string>,
+): Promise<void> {
+  const kept = executor.caches.revisions.of(key);
+  for (const entry of deployment.status?.history ?? []) {
+    const id = `${deployment.metadata.uid}/${entry.sequence}`;
+    if (snapshot.recorded.has(entry.sequence) || written.has(id)) continue;
+    executor.assertLeading();
+    try {
+      await executor.client.create(recordOf(deployment, entry, snapshot.policy, kept));
+    } catch (error) {
+      if (!isKind(error, "AlreadyExists")) throw error;
+    }
+    written.add(id);
+  }
+}
