@@ -18,6 +18,7 @@ import {
 import { KeyLoop } from "./loop.ts";
 import { Mirror } from "./mirror.ts";
 import { isReady } from "./replicaset.ts";
+import { realPort } from "./sharedports.ts";
 import { canonical, safeHash, same } from "./text.ts";
 
 type SlicePorts = NonNullable<EndpointSlice["ports"]>;
@@ -103,9 +104,13 @@ function endpoint(service: Service, pod: Pod, address: string): Endpoint {
 function portsFor(service: Service, pod: Pod | undefined): SlicePorts {
   return (service.spec.ports ?? []).flatMap((each) => {
     const target = each.targetPort ?? each.port;
-    const port = pod ? containerPortOf(pod.spec, target) : Number.isInteger(Number(target)) ? Number(target) : undefined;
+    const port = pod ? targetOf(pod, target) : Number.isInteger(Number(target)) ? Number(target) : undefined;
     return port === undefined ? [] : [{ name: each.name ?? "", port, protocol: each.protocol ?? "TCP" }];
   });
+}
+
+function targetOf(pod: Pod, target: number | string): number | undefined {
+  return typeof target === "number" ? realPort(pod, target) : containerPortOf(pod.spec, target);
 }
 
 function newSlice(service: Service, name: string, ports: SlicePorts, endpoints: Endpoint[]) {

@@ -7,17 +7,25 @@ import { PODS, type Pod } from "./kinds.ts";
 import { Mirror } from "./mirror.ts";
 import { replicaSetController } from "./replicaset.ts";
 import { scheduler } from "./scheduler.ts";
+import { portRewriter } from "./sharedports.ts";
+
+export interface ControllerOptions {
+  /** Hears of passes that failed and will be retried. */
+  onError?: (controller: string, key: string, error: unknown) => void;
+  /** Pods have one address for all: each gets ports of its own. */
+  sharedAddress?: boolean;
+}
 
 type PodListener = (pod: Pod, previous: Pod | undefined, type: "ADDED" | "MODIFIED" | "DELETED") => void;
 
 /**
  * Controllers need no node: pods are created and bound, and whoever plays the kubelet moves their status.
- * Deterministic for a deterministic clock and store. `onError` hears of passes that failed and will be retried.
+ * Deterministic for a deterministic clock and store.
  */
 export function startControllers(
   api: SandboxApi,
   clock: Clock,
-  onError: (controller: string, key: string, error: unknown) => void = () => {},
+  { onError = () => {}, sharedAddress = false }: ControllerOptions = {},
 ): { stop(): void } {
   const listeners: PodListener[] = [];
   const listen = (listener: PodListener) => void listeners.push(listener);
@@ -32,7 +40,7 @@ export function startControllers(
   });
   const running = [
     deployments,
-    replicaSetController(api, clock, pods, listen, errors("replicaset")),
+    replicaSetController(api, clock, pods, listen, errors("replicaset"), sharedAddress ? portRewriter(process.pid) : undefined),
     endpointsController(api, clock, pods, listen, errors("endpointslice")),
     scheduler(api, clock, pods, listen, errors("scheduler")),
   ];

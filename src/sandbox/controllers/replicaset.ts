@@ -9,6 +9,7 @@ import {
   ownerReference,
   PODS,
   type Pod,
+  type PodTemplate,
   REPLICA_SETS,
   type ReplicaSet,
   timestamp,
@@ -30,6 +31,7 @@ export function replicaSetController(
   pods: Mirror<Pod>,
   listen: (onPod: (pod: Pod) => void) => void,
   onError: (key: string, error: unknown) => void,
+  rewrite: (template: PodTemplate) => PodTemplate = (template) => template,
 ): ReplicaSetController {
   const loop = new KeyLoop(clock, reconcile, onError);
   const sets = new Mirror<ReplicaSet>(api, REPLICA_SETS, (set) => loop.mark(keyOf(set)));
@@ -60,8 +62,8 @@ export function replicaSetController(
   }
 
   function createPods(set: ReplicaSet, count: number): Condition | undefined {
-    const { template } = set.spec;
     for (let i = 0; i < count; i++) {
+      const template = rewrite(set.spec.template);
       let name: string;
       do name = `${set.metadata.name}-${safeHash(`${set.metadata.uid}/${serial++}`, 5)}`;
       while (pods.get(`${set.metadata.namespace}/${name}`));

@@ -1,6 +1,7 @@
 // The node: runs the pods that are bound to it as local processes and reports what becomes of them.
 import path from "node:path";
 import type { Clock } from "../../clock.ts";
+import type { Logger } from "../../log.ts";
 import { type LogReader, type SandboxApi, StatusError } from "../api.ts";
 import { NODES, PODS, type Pod, timestamp } from "../controllers/kinds.ts";
 import { KeyLoop } from "../controllers/loop.ts";
@@ -12,11 +13,6 @@ import { PodRun } from "./pod.ts";
 import { Processes } from "./processes.ts";
 
 export const NODE_NAME = "sandbox";
-
-export interface SandboxLogger {
-  info(message: string): void;
-  warn(message: string): void;
-}
 
 export interface NodeOptions {
   clock: Clock;
@@ -31,7 +27,7 @@ export interface NodeOptions {
   cwd?: string;
   /** 1 s by default, so that one need not wait; a real kubelet takes 10 s. */
   restartBackoffMs?: number;
-  logger?: SandboxLogger;
+  logger?: Logger;
 }
 
 export interface RunningNode {
@@ -48,7 +44,7 @@ export function startNode(api: SandboxApi, options: NodeOptions): RunningNode {
     // Unique, so that the reaper finds even what left its process group.
     marker: `ROLLGUARD_SANDBOX=${process.pid}-${path.basename(options.dir)}-${clock.now()}`,
     ...(options.removeWhenKilled ? { folder: options.removeWhenKilled } : {}),
-    onLost: (message) => options.logger?.warn(message),
+    onLost: (message) => options.logger?.warn({}, message),
   });
   const ctx: NodeContext = {
     api,
@@ -63,7 +59,9 @@ export function startNode(api: SandboxApi, options: NodeOptions): RunningNode {
   };
   // By uid: a pod that was made again under its name is another pod.
   const runs = new Map<string, PodRun>();
-  const loop = new KeyLoop(clock, step, (uid, error) => options.logger?.warn(`pod ${uid}: ${String(error)}`));
+  const loop = new KeyLoop(clock, step, (uid, error) =>
+    options.logger?.warn({ uid, err: error }, "a pass over a sandbox pod failed and is retried"),
+  );
 
   const stopWatching = api.watch(PODS, ({ type, object }) => {
     const pod = object as Pod;

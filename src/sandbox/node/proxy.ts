@@ -2,11 +2,11 @@
 // connected stays where it is until it closes, as with kube-proxy, so traffic moves without a failed request.
 import net from "node:net";
 import type { Clock } from "../../clock.ts";
+import type { Logger } from "../../log.ts";
 import type { SandboxApi } from "../api.ts";
 import { ENDPOINT_SLICES, type EndpointSlice, keyOf, SERVICES, type Service, type ServicePort } from "../controllers/kinds.ts";
 import { KeyLoop } from "../controllers/loop.ts";
 import { Mirror } from "../controllers/mirror.ts";
-import type { SandboxLogger } from "./node.ts";
 
 /** Where the first port of a Service really listens: "host:port". */
 export const ADDRESS_ANNOTATION = "sandbox.rollguard.dev/address";
@@ -25,13 +25,15 @@ interface Listener {
   address?: string;
 }
 
-export function startServices(api: SandboxApi, options: { clock: Clock; logger?: SandboxLogger }): { stop(): Promise<void> } {
+export function startServices(api: SandboxApi, options: { clock: Clock; logger?: Logger }): { stop(): Promise<void> } {
   const { clock, logger } = options;
   // "namespace/name port" → listener
   const listeners = new Map<string, Listener>();
   const sockets = new Set<net.Socket>();
   const turns = new Map<string, number>();
-  const loop = new KeyLoop(clock, reconcile, (key, error) => logger?.warn(`service ${key}: ${String(error)}`));
+  const loop = new KeyLoop(clock, reconcile, (key, error) =>
+    logger?.warn({ key, err: error }, "a pass over a sandbox Service failed and is retried"),
+  );
   const services = new Mirror<Service>(api, SERVICES, (service) => loop.mark(keyOf(service)));
   const slices = new Mirror<EndpointSlice>(api, ENDPOINT_SLICES, () => {});
 
@@ -61,8 +63,9 @@ export function startServices(api: SandboxApi, options: { clock: Clock; logger?:
     server.on("listening", () => {
       const bound = server.address() as net.AddressInfo;
       listener.address = `${bound.address}:${bound.port}`;
-      if (bound.port !== port.port)
-        logger?.warn(`service ${key}: port ${port.port} of ${ip} can't be had; it is at ${listener.address}`);
+      if (listener.address !== `${ip}:${port.port}`) {
+        logger?.warn({ key, port: port.port, address: listener.address }, "a sandbox Service listens elsewhere than on its port");
+      }
       loop.mark(key);
     });
     server.on("error", (error: NodeJS.ErrnoException) => {
