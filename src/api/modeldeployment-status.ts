@@ -84,19 +84,19 @@ export const CheckStatusSchema = z.object({
 export type CheckStatus = z.infer<typeof CheckStatusSchema>;
 
 export const InitiatorSchema = z.object({
-  name: z.string().max(253),
+  name: z.string().max(253).describe("Who."),
   source: z.enum(INITIATOR_SOURCES).describe("How the name is known: authenticated, declared, or the field manager's."),
 });
 export type Initiator = z.infer<typeof InitiatorSchema>;
 
 export const HistoryCheckSchema = z.object({
-  name: z.string().max(63),
-  severity: z.enum(SEVERITIES).optional(),
-  verdict: z.enum(VERDICTS),
-  value: z.number().optional(),
-  baseline: z.number().optional(),
-  threshold: z.string().max(128).optional(),
-  samples: counter().optional(),
+  name: z.string().max(63).describe("Name of the check."),
+  severity: z.enum(SEVERITIES).optional().describe("Its severity."),
+  verdict: z.enum(VERDICTS).describe("What it said."),
+  value: z.number().optional().describe("The newest conclusive value."),
+  baseline: z.number().optional().describe("What it was compared with."),
+  threshold: z.string().max(128).optional().describe("The limit as text, such as `≤ 0.02`."),
+  samples: counter().optional().describe("How many conclusive samples it is of."),
 });
 /** What a check said when a transition ended. */
 export type HistoryCheck = z.infer<typeof HistoryCheckSchema>;

@@ -68,7 +68,7 @@ const CanarySchema = z.object({
   route: z
     .object({
       parentRefs: z
-        .array(z.looseObject({ name: text(253) }))
+        .array(z.looseObject({ name: text(253).describe("Name of the Gateway.") }))
         .min(1)
         .max(8)
         .meta(atomicList)
@@ -114,7 +114,10 @@ const ProbeSchema = z.object({
   method: z.enum(["GET", "POST", "PUT"]).default("POST").describe("Method of the request."),
   headers: z
     .array(
-      z.object({ name: matching("^[-A-Za-z0-9]+$", 128, "must be the name of an HTTP header"), value: z.string().max(1024) }),
+      z.object({
+        name: matching("^[-A-Za-z0-9]+$", 128, "must be the name of an HTTP header").describe("Name of the header."),
+        value: z.string().max(1024).describe("Its value. No secrets: everyone who sees the object can read it."),
+      }),
     )
     .max(16)
     .meta(atomicList)

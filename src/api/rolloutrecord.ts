@@ -15,7 +15,7 @@ export type RecordedRevision = z.infer<typeof RecordedRevisionSchema>;
 export const RecordedCheckSchema = HistoryCheckSchema.extend({
   source: z.string().max(253).optional().describe("The MetricSource."),
   query: z.string().max(9000).optional().describe("The query as it was asked; for a ratio `numerator / denominator`."),
-  message: message().optional(),
+  message: message().optional().describe("What there is to say about it."),
 });
 
 export const RolloutRecordSpecSchema = z
@@ -54,7 +54,7 @@ export const RolloutRecordSpecSchema = z
         names: z.array(z.string().max(512)).max(32).meta(atomicList).optional().describe("`<kind>/<name>` of each layer."),
         generations: z.array(counter()).max(32).meta(atomicList).optional().describe("Their generations, in the same order."),
         hash: z.string().max(128).optional().describe("Hash of the merged content."),
-        mode: z.enum(MODES).optional(),
+        mode: z.enum(MODES).optional().describe("Its mode."),
       })
       .optional()
       .describe("The policy in force."),

@@ -17,7 +17,7 @@ export interface CompiledSchema {
   validate(object: unknown, old?: unknown): FieldError[];
 }
 
-/** Compiles the `openAPIV3Schema` of a CRD version. Throws where a CEL rule does not parse. */
+/** Compiles the `openAPIV3Schema` of a CRD version. Throws where a CEL rule does not parse or type-check. */
 export function compileSchema(schema: Schema): CompiledSchema {
   const rules = compileRules(schema);
   return {

@@ -28,7 +28,7 @@ interface RuleNode {
   additional?: RuleNode;
 }
 
-/** Compiles all rules of a schema. Throws where one does not parse. Undefined where there are none. */
+/** Compiles all rules of a schema. Throws where one does not parse or type-check. Undefined where there are none. */
 export function compileRules(schema: Schema): RuleNode | undefined {
   const environment = new Environment({
     unlistedVariablesAreDyn: false,
@@ -51,6 +51,8 @@ function compileNode(schema: Schema, environment: Environment): RuleNode | undef
     typeof schema.additionalProperties === "object" ? compileNode(schema.additionalProperties, environment) : undefined;
   const rules = (schema["x-kubernetes-validations"] ?? []).map((rule) => {
     const parsed = environment.parse(rule.rule);
+    const checked = parsed.check();
+    if (!checked.valid) throw new Error(`rule ${rule.rule}: ${checked.error?.message ?? "does not type-check"}`);
     return { rule, usesOld: /\boldSelf\b/.test(rule.rule), evaluate: (context: object) => parsed(context) };
   });
   if (rules.length === 0 && properties.size === 0 && items === undefined && additional === undefined) return undefined;
