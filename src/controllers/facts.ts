@@ -19,6 +19,7 @@ import type {
   Pod,
   Service,
 } from "../kube/objects.ts";
+import { sanitizeLine } from "../text.ts";
 
 /** What a ControllerRevision keeps of a revision, in `data`. */
 export interface KeptRevision {
@@ -60,13 +61,13 @@ function container(status: ContainerStatus, init: boolean): ContainerFacts {
     name: status.name,
     init,
     restarts: status.restartCount,
-    ...(waiting ? { waiting: { reason: waiting.reason ?? "", message: waiting.message ?? "" } } : {}),
+    ...(waiting ? { waiting: { reason: waiting.reason ?? "", message: sanitizeLine(waiting.message ?? "", 512) } } : {}),
     ...(ended
       ? {
           terminated: {
             reason: ended.reason ?? "",
             exitCode: ended.exitCode,
-            message: ended.message ?? "",
+            message: sanitizeLine(ended.message ?? "", 512),
             ...(ended.finishedAt === undefined ? {} : { finishedAt: ended.finishedAt }),
           },
         }
@@ -78,7 +79,9 @@ function container(status: ContainerStatus, init: boolean): ContainerFacts {
 export function podFacts(pod: Pod, nodeReady: boolean): PodFacts {
   const scheduled = (pod.status?.conditions ?? []).find((one) => one.type === "PodScheduled");
   const unschedulable =
-    scheduled?.status === "False" && scheduled.reason === "Unschedulable" ? (scheduled.message ?? "no node fits") : undefined;
+    scheduled?.status === "False" && scheduled.reason === "Unschedulable"
+      ? sanitizeLine(scheduled.message ?? "no node fits", 512)
+      : undefined;
   const init = pod.status?.initContainerStatuses ?? [];
   const main = pod.status?.containerStatuses ?? [];
   const started = main.some((one) => one.state?.running !== undefined || one.restartCount > 0);

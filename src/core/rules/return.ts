@@ -55,6 +55,9 @@ function hold(context: Context, found: Finding): Outcome {
   if (status.paused || snapshot.deployment.spec.paused) return held("Paused", `paused; would roll back: ${describe(found)}`);
   const active = status.active;
   if (!active || active.baking || active.standing !== "Proven") return undefined;
+  // Approval by a person is not built yet; until then a recommendation is said and not acted on.
+  if (policy.mode === "Recommend")
+    return held("Recommended", `would roll back: ${describe(found)}; ask for it with rollguard.dev/rollback-to`);
   const returns = status.returns ?? [];
   const last = returns.at(-1);
   if (last && now - Date.parse(last.at) < policy.cooldownMs) {
