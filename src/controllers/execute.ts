@@ -199,9 +199,14 @@ async function prune(
     .sort((a, b) => Date.parse(b.provenAt ?? "") - Date.parse(a.provenAt ?? ""))
     .slice(0, KEPT_PROVEN)
     .map((one) => one.revision);
-  const used = [status?.active, status?.candidate, status?.standby, status?.lastHealthy, status?.rollback?.to].map(
-    (ref) => ref?.revision,
-  );
+  const used = [
+    status?.active,
+    status?.candidate,
+    status?.standby,
+    status?.lastHealthy,
+    status?.rollback?.to,
+    status?.rollback?.from,
+  ].map((ref) => ref?.revision);
   const pending = new Set(
     (status?.history ?? [])
       .filter((entry) => !snapshot.recorded.has(entry.sequence))
