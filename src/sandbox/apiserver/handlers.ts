@@ -143,7 +143,7 @@ function onObject(call: Call): ApiResponse {
 function patch(call: Call): ApiResponse {
   const { parts, request, query, path, def } = call;
   const namespace = path.namespace || undefined;
-  const options = writeOptions(request, query, path.subresource);
+  const options = { ...writeOptions(request, query, path.subresource), patchText: request.body };
   if (contentType(request) === "application/apply-patch+yaml") {
     if (!query.get("fieldManager"))
       throw badRequest('PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch');

@@ -7,6 +7,7 @@ export interface ApiRequest {
   url: string;
   /** Names in lower case. */
   headers: Record<string, string | undefined>;
+  /** As text; of protobuf, a character a byte (latin1). */
   body?: string;
   /** Aborted when the client goes away; ends a watch. */
   signal?: AbortSignal;

@@ -48,7 +48,7 @@ async function serve(handle: Handle, incoming: IncomingMessage, outgoing: Server
     method: incoming.method ?? "GET",
     url: incoming.url ?? "/",
     headers,
-    body: Buffer.concat(chunks).toString("utf8"),
+    body: Buffer.concat(chunks).toString(headers["content-type"]?.includes("protobuf") ? "latin1" : "utf8"),
     signal: gone.signal,
   });
   outgoing.writeHead(response.status, response.headers);

@@ -49,7 +49,8 @@ function schemaName(def: ResourceDef): string {
 
 /** The schema with models named by `$ref` and put among the components, which also ends cycles. */
 function print(schema: JsonSchema, models: Models, components: Record<string, JsonSchema>, inline: boolean): JsonSchema {
-  const model = inline ? undefined : models.nameOf(schema);
+  // "V1PodSpec" → "v1.PodSpec": kubectl explain shows what follows the last dot.
+  const model = inline ? undefined : models.nameOf(schema)?.replace(/^(?:Core|Events)?V1(?=[A-Z])/, "v1.");
   if (model !== undefined) {
     if (components[model] === undefined) {
       components[model] = {};

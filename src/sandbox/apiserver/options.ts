@@ -4,12 +4,14 @@ import { StatusError } from "../api.ts";
 import { badRequest, invalid } from "./errors.ts";
 import type { ApiRequest } from "./http.ts";
 import { at, isObject } from "./json.ts";
+import { decodeProtobuf } from "./protobuf.ts";
 import type { DeleteOptions, WriteOptions } from "./rest.ts";
 
 /** The body as JSON, or YAML where the content type says so. Throws 400 and 415. */
 export function readBody(request: ApiRequest): unknown {
   const type = contentType(request);
-  if (type.includes("protobuf") || type.includes("cbor")) {
+  if (type === "application/vnd.kubernetes.protobuf") return decodeProtobuf(Buffer.from(request.body ?? "", "latin1"));
+  if (type.includes("cbor")) {
     throw new StatusError(
       415,
       "UnsupportedMediaType",

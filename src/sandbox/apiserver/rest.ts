@@ -29,6 +29,8 @@ export interface WriteOptions {
   warnings: string[];
   /** "" or "status" or "scale". */
   subresource: string;
+  /** The text of a patch, which Kubernetes shows in the refusal of a field that it does not know. */
+  patchText?: string;
 }
 
 export interface DeleteOptions {
@@ -226,7 +228,7 @@ export class Rest {
     const words = unknown.map((path) => `unknown field ${JSON.stringify(path)}`);
     if (options.fieldValidation === "Warn") options.warnings.push(...words);
     else if (isPatch) {
-      const error: FieldError = invalidValue("patch", "", `strict decoding error: ${words.join(", ")}`);
+      const error: FieldError = invalidValue("patch", options.patchText ?? "", `strict decoding error: ${words.join(", ")}`);
       throw invalid({ group: "", kind: "" }, "", [error]);
     } else {
       throw badRequest(

@@ -65,7 +65,7 @@ function lookUp(jsonPath: string, object: StoredObject): unknown {
     (_, name: string) => `['${name.replaceAll("\\.", ".")}']`,
   );
   try {
-    const values = query(`$${path}`, object as never) as unknown[];
+    const values = query(object as never, `$${path}`) as unknown[];
     return values.length <= 1
       ? values[0]
       : values.map((value) => (typeof value === "string" ? value : JSON.stringify(value))).join(" ");
