@@ -9,10 +9,9 @@ import type { Check, Policy } from "../core/policy.ts";
 import type { Snapshot } from "../core/snapshot.ts";
 import { isKind } from "../kube/errors.ts";
 import type { ControllerRevision, KubeObject } from "../kube/objects.ts";
+import { buildInfo } from "../version.ts";
 import type { Executor } from "./execute.ts";
 import { keptOf } from "./facts.ts";
-
-export const OPERATOR_VERSION = "0.1.0";
 
 type Recorded = NonNullable<RolloutRecordSpec["to"]>;
 
@@ -23,11 +22,15 @@ function revision(identity: RevisionIdentity | undefined, kept: readonly Control
   return { ...identity, ...(content ? { content: content as Recorded["content"] } : {}) };
 }
 
-/** Leaves of a plain JSON value as `path: text`. */
+/** Leaves of a plain JSON value as `path: text`; items of a list go by their name where they have one. */
 function leaves(value: unknown, path: string, into: Map<string, string>): Map<string, string> {
-  if (typeof value === "object" && value !== null) {
-    for (const [key, item] of Object.entries(value))
-      leaves(item, Array.isArray(value) ? `${path}[${key}]` : path === "" ? key : `${path}.${key}`, into);
+  if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) {
+      const named = typeof item === "object" && item !== null && typeof item.name === "string" ? item.name : String(index);
+      leaves(item, `${path}[${named}]`, into);
+    }
+  } else if (typeof value === "object" && value !== null) {
+    for (const [key, item] of Object.entries(value)) leaves(item, path === "" ? key : `${path}.${key}`, into);
   } else if (value !== undefined) into.set(path, String(value).slice(0, 2048));
   return into;
 }
@@ -93,7 +96,7 @@ export function recordOf(
       ...(about?.check === undefined ? {} : { check: about.check }),
       ...(about?.depth === undefined ? {} : { depth: about.depth }),
       ...(about?.passedOver ? { passedOver: about.passedOver } : {}),
-      operatorVersion: OPERATOR_VERSION,
+      operatorVersion: buildInfo().version,
     },
   };
 }
