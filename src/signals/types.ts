@@ -114,7 +114,10 @@ export interface SourceDeps {
   maxBodyBytes?: number;
   /** Requests under way at once. Default 8; for Pods per revision. */
   concurrency?: number;
-  /** An identical query asked again within this time gets the same answer, ms. Default 200. */
+  /**
+   * An identical query asked again within this time gets the same answer, ms. Default 200.
+   * For Pods: a scrape this young is not repeated; default 50 to 1000, by the shortest range that is asked.
+   */
   coalesceMs?: number;
 }
 

@@ -59,7 +59,14 @@ export function podsSource(spec: SourceSpec, deps: SourceDeps): Source {
         return { failure: known ? error.message : "the scrape failed" };
       }
     };
-    const created = new Workload({ namespace, clock, now, timeoutMs, scrape });
+    const created = new Workload({
+      namespace,
+      clock,
+      now,
+      timeoutMs,
+      scrape,
+      ...(deps.coalesceMs === undefined ? {} : { reuseMs: deps.coalesceMs }),
+    });
     workloads.set(key, created);
     return created;
   };

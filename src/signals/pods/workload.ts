@@ -28,6 +28,8 @@ export interface WorkloadOptions {
   scrape(target: PodTarget, wanted: (metric: string) => boolean, timeoutMs: number): Promise<ScrapeResult>;
   /** The longest that one pod may take, ms. */
   timeoutMs: number;
+  /** How old a round may be that a read is answered from, ms. Default: a quarter of the time between rounds, 50 to 1000. */
+  reuseMs?: number;
 }
 
 /** What one round found. */
@@ -140,7 +142,7 @@ export class Workload {
   }
 
   #reuseMs(): number {
-    return Math.min(Math.max(this.#intervalMs() / 4, 50), 1000);
+    return this.#options.reuseMs ?? Math.min(Math.max(this.#intervalMs() / 4, 50), 1000);
   }
 
   async #round(): Promise<void> {
