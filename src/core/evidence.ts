@@ -14,6 +14,8 @@ export interface Finding {
   stage: Stage;
   /** What a breach of it does now. */
   action: Action;
+  /** What the last healthy revision measured, also where the check does not compare with it: people and records do. */
+  reference?: number;
 }
 
 export interface Evidence {
@@ -71,13 +73,15 @@ export function evidenceFor(snapshot: Snapshot, status: ModelDeploymentStatus, r
   const { policy } = snapshot;
   const stage = stageOf(status, ref.revision);
   const from = judgedFrom(ref, policy);
+  const healthy = lastHealthyOther(snapshot.revisions, ref.revision)?.baseline ?? [];
   const findings = checksFor(policy, stage).map((check): Finding => {
     const window = snapshot.windows[ref.revision]?.find((one) => one.check === check.name && isCurrent(one, check, from));
     const baseline = baselineFor(check, snapshot, status, ref.revision);
     const judgement = judge(check, window, baseline, stage);
     const wanted = policy.actions[check.severity];
     const action = wanted === "Rollback" && !actsFully(check, judgement, stage, baseline) ? "Hold" : wanted;
-    return { check, judgement, stage, action };
+    const reference = healthy.find((one) => one.name === check.name)?.value;
+    return { check, judgement, stage, action, ...(reference === undefined ? {} : { reference }) };
   });
   return { revision: ref.revision, stage, findings };
 }

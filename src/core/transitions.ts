@@ -35,14 +35,16 @@ function nextSequence(context: Context): number {
   return status.sequence;
 }
 
-/** What the checks said, as the history keeps it. */
+const withBaseline = (baseline: number | undefined) => (baseline === undefined ? {} : { baseline });
+
+/** What the checks said, as the history keeps it, and what the last healthy revision measured. */
 export function measured(evidence: Evidence | undefined): NonNullable<HistoryEntry["checks"]> {
-  return (evidence?.findings ?? []).map(({ check, judgement }) => ({
+  return (evidence?.findings ?? []).map(({ check, judgement, reference }) => ({
     name: check.name,
     severity: check.severity,
     verdict: judgement.verdict,
     ...(judgement.value === undefined ? {} : { value: judgement.value }),
-    ...(judgement.baseline === undefined ? {} : { baseline: judgement.baseline }),
+    ...withBaseline(judgement.baseline ?? reference),
     ...(judgement.threshold === undefined ? {} : { threshold: judgement.threshold }),
   }));
 }
