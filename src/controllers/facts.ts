@@ -61,6 +61,7 @@ function container(status: ContainerStatus, init: boolean): ContainerFacts {
     name: status.name,
     init,
     restarts: status.restartCount,
+    ...(status.state?.running ? { running: true } : {}),
     ...(waiting ? { waiting: { reason: waiting.reason ?? "", message: sanitizeLine(waiting.message ?? "", 512) } } : {}),
     ...(ended
       ? {

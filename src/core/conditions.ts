@@ -3,6 +3,7 @@
 
 import type { Condition } from "../api/common.ts";
 import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
+import { revisionLabels } from "../api/names.ts";
 import type { Phase } from "../api/reasons.ts";
 import { type Context, iso, isQuarantined, returning } from "./context.ts";
 import type { Finding } from "./evidence.ts";
@@ -195,7 +196,9 @@ export function summarize(context: Context): void {
   const { status, snapshot } = context;
   const phase = phaseOf(context);
   status.phase = phase;
-  status.message = explain(context, phase).message.slice(0, 1024);
+  const why = explain(context, phase);
+  status.reason = why.reason;
+  status.message = why.message.slice(0, 1024);
   status.observedGeneration = snapshot.deployment.metadata.generation ?? 0;
   status.checks = checkLines(context);
   const before = new Map((status.conditions ?? []).map((one) => [one.type, one]));
@@ -205,5 +208,10 @@ export function summarize(context: Context): void {
   const child = childOf(snapshot, status.active?.revision);
   status.replicas = child?.pods.filter((pod) => !pod.terminating).length ?? 0;
   status.readyReplicas = child?.ready ?? 0;
+  // An autoscaler must see the pods that have the traffic, and no others.
+  const labels = status.active ? revisionLabels(snapshot.deployment.metadata.name, status.active.revision) : {};
+  status.selector = Object.entries(labels)
+    .map(([key, label]) => `${key}=${label}`)
+    .join(",");
   status.policy = { names: snapshot.policy.names, generations: snapshot.policy.generations, hash: snapshot.policy.hash };
 }

@@ -57,6 +57,7 @@ export interface ContainerFacts {
   name: string;
   init: boolean;
   restarts: number;
+  running?: boolean;
   waiting?: { reason: string; message: string };
   /** The current or the last termination. */
   terminated?: { reason: string; exitCode: number; message: string; finishedAt?: string };

@@ -3,7 +3,7 @@
 import { parseDuration } from "../../api/common.ts";
 import { acted, type Context, elapsed, held, iso, type Outcome, type Rule, returning, tell } from "../context.ts";
 import { breaches, describe, judgedFrom } from "../evidence.ts";
-import { faultOf } from "../faults.ts";
+import { FETCH_CONTAINER, faultOf } from "../faults.ts";
 import { proveGate, switchGate } from "../gates.ts";
 import { childOf } from "../target.ts";
 import { closeRollout, keepStandby, moveTraffic, quarantine, stall } from "../transitions.ts";
@@ -98,6 +98,16 @@ function overdue(context: Context, fault: { reason: string; message: string } | 
     return undefined;
   }
   if (fault) return backOff(context, fault.reason, fault.message);
+  const pods = child?.pods ?? [];
+  // A fetch ends itself when nothing comes any more, so one that runs makes progress: waiting begins anew.
+  if (pods.some((pod) => pod.containers.some((one) => one.name === FETCH_CONTAINER && one.running))) {
+    rollout.readyDeadlineSince = iso(now);
+    context.wake.push(now + patience);
+    return undefined;
+  }
+  const unready = pods.filter((pod) => pod.accountable && !pod.ready);
+  if (unready.length > 0)
+    return reject(context, "NotReady", `${unready[0]?.name}: its container runs and did not get ready within ${limit / 1000} s`);
   const message = `${child?.current ?? 0} of ${replicas} pods of r${candidate.revision} got ready within ${limit / 1000} s`;
   return backOff(context, "ProgressDeadlineExceeded", message);
 }
