@@ -77,19 +77,24 @@ function opened(...[spec, deps]: Parameters<typeof source>): Source {
   return asked;
 }
 
-/** A wide window, so that a slow machine never lets a sample fall out of it. */
+// Wide enough that a slow machine lets no sample fall out of it. Scrapes then come every 1.5 s, and at each read.
+const WINDOW = { windowMs: 6000, variables: { ...VARIABLES, window: "6s" } };
+
 const ERRORS = (pods: PodTarget[], more: Partial<Query> = {}): Query =>
   ratio(
     'sum(increase(requests_total{namespace="${namespace}",pod=~"${workload}-.+",code=~"5.."}[${window}]))',
     'sum(increase(requests_total{namespace="${namespace}",pod=~"${workload}-.+"}[${window}]))',
-    { pods, ...more },
+    { pods, ...WINDOW, ...more },
   );
+
+/** Half of the time between two scrapes of WINDOW, and some: growth is not told from less. */
+const APART = 800;
 
 const pause = (ms = 300) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Reads again until the window is covered; no two reads share a scrape. */
-async function reread(asked: Source, query: Query) {
-  await pause(60);
+/** Reads again, from a new scrape. */
+async function reread(asked: Source, query: Query, ms = 60) {
+  await pause(ms);
   return asked.read(query);
 }
 
@@ -97,28 +102,29 @@ describe("Pods: increase over real counters", () => {
   it("counts what happened between the scrapes, through a restart, and first errors too", async () => {
     const model = await ModelServer.start();
     const asked = opened({ type: "Pods" });
-    const query = ERRORS([pod(model.port, "scorer-r7-a")], { windowMs: 60_000 });
+    const query = ERRORS([pod(model.port, "scorer-r7-a")]);
     model.serve("200", 1000);
     expect(await asked.read(query)).toMatchObject({ kind: "Empty", denominator: 0 });
     model.serve("200", 90);
     // The first errors: a series that was not there before.
     model.serve("500", 10);
-    expect(await reread(asked, query)).toMatchObject({ kind: "Value", numerator: 10, denominator: 100, value: 0.1 });
+    expect(await reread(asked, query, APART)).toMatchObject({ kind: "Value", numerator: 10, denominator: 100, value: 0.1 });
     model.restart();
     model.serve("200", 40);
     model.serve("500", 4);
-    expect(await reread(asked, query)).toMatchObject({ kind: "Value", numerator: 14, denominator: 144 });
+    expect(await reread(asked, query, APART)).toMatchObject({ kind: "Value", numerator: 14, denominator: 144 });
   });
 
   it("a window that no two scrapes cover is Empty, and not 0", async () => {
     const model = await ModelServer.start();
     const asked = opened({ type: "Pods" });
-    const query = scalar("sum(rate(requests_total[1m])) or vector(0)", { pods: [pod(model.port)] });
-    const reading = await asked.read(query);
-    expect(reading).toMatchObject({ kind: "Empty" });
-    expect(reading.message).toContain("not covered yet");
+    const query = scalar("sum(rate(requests_total[6s])) or vector(0)", { pods: [pod(model.port)], ...WINDOW });
+    // Two scrapes that follow each other at once are no better.
+    for (const reading of [await asked.read(query), await reread(asked, query)]) {
+      expect(reading).toMatchObject({ kind: "Empty", message: expect.stringContaining("not covered yet") });
+    }
     model.serve("200", 1);
-    expect((await reread(asked, query)).kind).toBe("Value");
+    expect((await reread(asked, query, APART)).kind).toBe("Value");
   });
 
   it("quantiles and gauges over several pods", async () => {
@@ -127,11 +133,11 @@ describe("Pods: increase over real counters", () => {
     const pods = [pod(a.port, "scorer-r7-a"), pod(b.port, "scorer-r7-b")];
     a.accuracy(0.8);
     b.accuracy(0.6);
-    const p50 = scalar("histogram_quantile(0.5, sum by (le) (rate(latency_seconds_bucket[1m])))", { pods });
+    const p50 = scalar("histogram_quantile(0.5, sum by (le) (rate(latency_seconds_bucket[6s])))", { pods, ...WINDOW });
     expect((await asked.read(p50)).kind).toBe("Empty");
     a.observe(0.05, 0.15);
     b.observe(0.15, 0.15);
-    const readings = await Promise.all([reread(asked, p50), reread(asked, scalar("avg(accuracy)", { pods }))]);
+    const readings = await Promise.all([reread(asked, p50, APART), reread(asked, scalar("avg(accuracy)", { pods }), APART)]);
     // Rank 2 of 4: one is below 0.1, so one third of the way through the three up to 0.2.
     expect(readings[0]?.value).toBeCloseTo(0.1 + 0.1 / 3, 9);
     expect(readings[1]?.value).toBeCloseTo(0.7, 9);

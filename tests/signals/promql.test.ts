@@ -40,7 +40,12 @@ const DATA: Record<string, Series[]> = {
 
 /** `{label: value, …} → number` for each element, or the number of a scalar. */
 function ask(query: string, anchorMs = 0): number | Record<string, number> {
-  const value = evaluate(parseQuery(query), { samples: { series: (metric) => DATA[metric] ?? [] }, at: AT, anchorMs });
+  const value = evaluate(parseQuery(query), {
+    samples: { series: (metric) => DATA[metric] ?? [] },
+    at: AT,
+    anchorMs,
+    minSpanMs: 0,
+  });
   if (value.type === "scalar") return value.value;
   return Object.fromEntries(
     value.elements.map(({ labels, value: number }) => [
@@ -100,7 +105,7 @@ describe("increase and rate are the plain growth between the samples of the wind
     const values = times.map((_, index) => index ** 2);
     const series = [{ labels: {}, times, values, live: true }];
     const at = (time: number) =>
-      evaluate(parseQuery("increase(x[98ms])"), { samples: { series: () => series }, at: time, anchorMs: 10 });
+      evaluate(parseQuery("increase(x[98ms])"), { samples: { series: () => series }, at: time, anchorMs: 10, minSpanMs: 0 });
     let total = 0;
     for (let time = 100; time <= 100 + 98 * 12; time += 98) {
       const value = at(time);

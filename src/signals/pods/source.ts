@@ -124,7 +124,7 @@ function answer(expr: Expr, round: Round): Answer {
   const gap = uncovered(expr, round);
   if (gap !== undefined) return { kind: "Empty", at, message: gap };
   try {
-    const value = evaluate(expr, { samples: round.samples, at, anchorMs: round.anchorMs });
+    const value = evaluate(expr, { samples: round.samples, at, anchorMs: round.anchorMs, minSpanMs: round.minSpanMs });
     if (value.type === "scalar") return fromNumber(value.value, at);
     const [first, ...others] = value.elements;
     if (!first) return { kind: "Empty", at, message: "no series" };
@@ -144,8 +144,12 @@ function uncovered(expr: Expr, round: Round): string | undefined {
     if (rangeMs === undefined) continue;
     if (round.at - rangeMs < round.keptSince) return "the window is longer than what can be kept of so many series and scrapes";
     const start = round.at - rangeMs - round.anchorMs;
-    const most = Math.max(0, ...round.scrapesOf(metric).map((times) => times.filter((time) => time >= start).length));
-    if (most < 2) return "the window is not covered yet: no pod has been scraped twice in it";
+    const covered = round.scrapesOf(metric).some((times) => {
+      const first = times.find((time) => time >= start);
+      const last = times.at(-1);
+      return first !== undefined && last !== undefined && last > first && last - first >= round.minSpanMs;
+    });
+    if (!covered) return "the window is not covered yet: no pod has two scrapes in it that lie apart";
   }
   return undefined;
 }

@@ -46,6 +46,8 @@ export interface Round {
   failures: readonly { pod: string; why: string }[];
   /** How far before a range its first sample may lie, ms. */
   anchorMs: number;
+  /** Growth is told from scrapes at least this far apart, ms: two checks that read one after the other make no rate. */
+  minSpanMs: number;
 }
 
 interface Wanted {
@@ -203,6 +205,7 @@ export class Workload {
       answered: answering.length,
       failures,
       anchorMs: 1.5 * this.#intervalMs(),
+      minSpanMs: this.#intervalMs() / 2,
     };
   }
 

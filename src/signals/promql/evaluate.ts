@@ -36,6 +36,8 @@ export interface EvaluateOptions {
   at: number;
   /** How far before a range its first sample may lie, ms; see `inRange`. */
   anchorMs: number;
+  /** Growth between samples that lie closer together than this says too little, ms. */
+  minSpanMs: number;
 }
 
 /** Throws QueryError where two elements of an answer have the same labels. */
@@ -104,15 +106,20 @@ function overRange(fn: RangeFunction, expr: SelectorExpr, options: EvaluateOptio
   const exact = counter ? options : { ...options, anchorMs: Number.NEGATIVE_INFINITY };
   return matching(expr, options.samples).flatMap((series) => {
     const { times, values } = inRange(series, expr, exact);
-    const value = counter ? growth(fn, times, values) : reduce(fn, values);
+    const value = counter ? growth(fn, times, values, options.minSpanMs) : reduce(fn, values);
     return value === undefined ? [] : [{ labels: series.labels, value, at: options.at }];
   });
 }
 
 /** What a counter grew by between the first and the last sample; a value below its predecessor is a restart from 0. */
-function growth(fn: "rate" | "increase", times: readonly number[], values: readonly number[]): number | undefined {
+function growth(
+  fn: "rate" | "increase",
+  times: readonly number[],
+  values: readonly number[],
+  minSpanMs: number,
+): number | undefined {
   const [first, last] = [times[0], times.at(-1)];
-  if (first === undefined || last === undefined || values.length < 2 || last <= first) return undefined;
+  if (first === undefined || last === undefined || values.length < 2 || last - first < Math.max(minSpanMs, 1)) return undefined;
   let total = 0;
   for (let i = 1; i < values.length; i++) {
     const now = values[i] ?? Number.NaN;
