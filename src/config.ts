@@ -268,3 +268,8 @@ export function terminalHints(env: Environment = process.env): TerminalHints {
   if (env.FORCE_COLOR) return { color: env.FORCE_COLOR !== "0" };
   return { color: env.TERM === "dumb" ? false : undefined };
 }
+
+/** The environment of `rollguard fetch`, which is told everything by variables. */
+export function fetchEnvironment(): Environment {
+  return process.env;
+}

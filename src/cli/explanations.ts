@@ -1,0 +1,243 @@
+// Why a deployment is as it is and what a person can do, as data: by phase, and within it by reason. `explain` prints it and
+// docs may be made from it; a test holds it against the phases and reasons of src/api/reasons.ts and those that the rules use.
+// In texts and commands {name}, {namespace}, {pin}, {active}, {candidate} and {target} stand for the names of the deployment at hand.
+import type { Phase } from "../api/reasons.ts";
+
+/** A thing to do: in words, and as a command where there is one. */
+export interface Step {
+  what: string;
+  command?: string;
+}
+
+export interface Explanation {
+  cause: string;
+  next: readonly Step[];
+}
+
+const request = (annotation: string, target: string): string =>
+  `kubectl annotate mdep {name} -n {namespace} --overwrite rollguard.dev/${annotation}=${target}/$(date +%s)`;
+const watch: Step = { what: "watch it", command: "kubectl rollguard status {name} -n {namespace} -w" };
+const pinOther: Step = {
+  what: "pin another version (in Git, where Git owns the object)",
+  command: `kubectl patch mdep {name} -n {namespace} --type=merge -p '{"spec":{"version":"<version>"}}'`,
+};
+const versions: Step = { what: "see which versions there are", command: "kubectl get mv -n {namespace}" };
+const retry: Step = { what: "try the pinned version again", command: request("retry", "{pin}") };
+const goBack: Step = { what: "go back to an earlier revision yourself", command: request("rollback-to", "previous") };
+const promote: Step = { what: "give the candidate the traffic yourself", command: request("promote", "{candidate}") };
+const promoteActive: Step = { what: "declare it proven yourself; the record says so", command: request("promote", "{active}") };
+const approve: Step = { what: "approve what it wants to do", command: request("approve", "{active}") };
+const resume: Step = {
+  what: "resume it, and set spec.paused to false where that is what holds it",
+  command: request("resume", "{name}"),
+};
+const pods: Step = {
+  what: "look at the pods",
+  command: "kubectl describe pods -n {namespace} -l rollguard.dev/deployment={name}",
+};
+const logs: Step = {
+  what: "read the model server's log",
+  command: "kubectl logs -n {namespace} -l rollguard.dev/deployment={name} --all-containers --prefix --tail=50",
+};
+const history: Step = { what: "see what happened before", command: "kubectl rollguard history {name} -n {namespace}" };
+const sources: Step = { what: "look at the metric sources", command: "kubectl get metricsources" };
+const services: Step = { what: "see who owns the Services", command: "kubectl get services -n {namespace} --show-labels" };
+const policies: Step = {
+  what: "look at the policy",
+  command: "kubectl get rollbackpolicies,clusterrollbackpolicies -n {namespace}",
+};
+const wait: Step = { what: "nothing: it goes on by itself" };
+
+/** What is true of a phase where its reason says no more. */
+export const PHASE_EXPLANATIONS: Readonly<Record<Phase, Explanation>> = {
+  Pending: {
+    cause: "the pin names no version that can be used yet; what serves goes on and is guarded",
+    next: [versions, pinOther],
+  },
+  Progressing: {
+    cause: "a candidate is brought up and judged; the traffic is still where it was",
+    next: [watch, pods],
+  },
+  Shifting: {
+    cause: "a canary has part of the traffic and is compared step by step",
+    next: [watch, promote],
+  },
+  Baking: {
+    cause: "it has all the traffic and is not proven yet: healthy samples must cover the policy's bake time",
+    next: [wait, watch, goBack],
+  },
+  Guarding: {
+    cause: "the pinned version serves and is proven; its checks go on without end and a breach takes the traffic back",
+    next: [wait],
+  },
+  RollingBack: {
+    cause: "the traffic is returning to the last version that was proven healthy",
+    next: [wait, watch],
+  },
+  Verifying: {
+    cause: "the last healthy version has the traffic again, and it is checked that this helped",
+    next: [wait, watch],
+  },
+  RolledBack: {
+    cause:
+      "the pinned version was taken back and its content is quarantined, so that syncing the same pin again changes nothing; the last healthy version serves",
+    next: [history, pinOther, { what: "or try the same one again", command: request("retry", "{pin}") }],
+  },
+  Stalled: {
+    cause: "it can't go on without a person; what serves goes on and is guarded",
+    next: [history, pods, pinOther],
+  },
+};
+
+/** Reasons that mean the same in each phase: holds, gates, and what a person is needed for. */
+export const REASON_EXPLANATIONS: Readonly<Record<string, Explanation>> = {
+  // The pin.
+  WaitingForVersion: {
+    cause: "the pinned ModelVersion does not exist (yet); after 60 s of this a person is called",
+    next: [versions, { what: "apply the ModelVersion" }, pinOther],
+  },
+  VersionNotFound: {
+    cause: "the pinned ModelVersion has not existed for more than 60 s",
+    next: [versions, { what: "apply the ModelVersion" }, pinOther],
+  },
+  WaitingForConfigMap: {
+    cause: "the template names ConfigMaps that are not there",
+    next: [{ what: "apply the ConfigMaps, or name others", command: "kubectl get configmaps -n {namespace}" }],
+  },
+  OtherModel: { cause: "the pinned version is a version of another model", next: [versions, pinOther] },
+  ModelMismatch: { cause: "the pinned version is a version of another model", next: [versions, pinOther] },
+  VersionInvalid: { cause: "the pinned version's content can't be used", next: [versions, pinOther] },
+  VersionRevoked: { cause: "the pinned version is revoked and is never rolled out", next: [pinOther] },
+  VersionContentChanged: {
+    cause: "the pinned ModelVersion was deleted and made again with other content under the same name",
+    next: [{ what: "accept the new content", command: request("retry", "{pin}") }, pinOther],
+  },
+  // Bringing pods up.
+  PodsNotReady: { cause: "the candidate's pods are not ready yet; the progress deadline runs", next: [wait, pods, logs] },
+  ProbeRunning: { cause: "a real inference is asked of the candidate before it gets traffic", next: [wait, logs] },
+  CheckBreached: { cause: "a check of the candidate is beyond its limit, so it gets no more traffic", next: [watch, logs] },
+  NameTaken: {
+    cause: "a Service or a Deployment of the name that is needed belongs to somebody else, and is not touched",
+    next: [
+      services,
+      {
+        what: "let Rollguard take the Service over",
+        command: "kubectl annotate service {name} -n {namespace} rollguard.dev/adopt={name}",
+      },
+    ],
+  },
+  InvalidTemplate: {
+    cause: "the API server refuses the Deployment made from spec.template; the message says why",
+    next: [{ what: "mend spec.template", command: "kubectl edit mdep {name} -n {namespace}" }],
+  },
+  Unschedulable: { cause: "no node has room for the candidate's pods; it is tried again with back-off", next: [pods, wait] },
+  QuotaExceeded: {
+    cause: "the namespace's quota allows no more pods; it is tried again with back-off",
+    next: [{ what: "look at the quota", command: "kubectl describe quota -n {namespace}" }, wait],
+  },
+  ImageUnavailable: { cause: "the image's registry can't be reached; it is tried again with back-off", next: [pods, wait] },
+  ImagePullFailed: { cause: "the image's registry can't be reached; it is tried again with back-off", next: [pods, wait] },
+  ArtifactUnavailable: {
+    cause: "the server that holds the weights can't be reached; it is tried again with back-off",
+    next: [logs, wait],
+  },
+  ProgressDeadlineExceeded: {
+    cause: "the pods were not ready within spec.strategy.progressDeadline, without a fault that is the version's own",
+    next: [pods, logs, retry],
+  },
+  // Held.
+  Paused: {
+    cause: "it is paused: no rollout and no automatic rollback, except for revoked versions and Required policies",
+    next: [resume],
+  },
+  Frozen: { cause: "a freeze window of the policy allows no more traffic to a candidate", next: [wait, policies, promote] },
+  AwaitingApproval: { cause: "the policy's mode is Recommend: the decision waits for a person", next: [approve, policies] },
+  Observe: { cause: "the policy's mode is Observe: what would have happened is recorded and not done", next: [goBack, policies] },
+  MissingData: {
+    cause: "a check gives no data and the policy holds on that; missing data never rolls anything back",
+    next: [sources, watch],
+  },
+  StormBreaker: {
+    cause: "many deployments degraded at once, so the cause is not this model; proven versions are not taken back by themselves",
+    next: [{ what: "see the state of the breaker", command: "kubectl describe rollguardconfig cluster" }, goBack],
+  },
+  Cooldown: {
+    cause: "a proven version was taken back a short while ago; the policy's cooldown holds a second automatic rollback",
+    next: [wait, goBack, policies],
+  },
+  BudgetSpent: {
+    cause: "as many automatic rollbacks as the policy's budget allows were made; the next waits until one of them is old enough",
+    next: [history, goBack, policies],
+  },
+  ActiveUnproven: {
+    cause: "the active version is not proven yet, so the older healthy one is kept and the candidate waits",
+    next: [wait, promoteActive],
+  },
+  WarningBreached: {
+    cause: "a check of severity Warning is beyond its limit, and the policy holds on that",
+    next: [watch, promote],
+  },
+  ReturnInProgress: { cause: "a return is under way; the new pin gets traffic when it has ended", next: [wait] },
+  ReturnUnderWay: { cause: "a return is under way; the new pin gets traffic when it has ended", next: [wait] },
+  SourceDown: {
+    cause: "a metric source can't be asked, so nobody can tell whether the candidate is well",
+    next: [sources, promote],
+  },
+  SourceUnavailable: {
+    cause: "a metric source can't be asked, so nobody can tell whether the candidate is well",
+    next: [sources, promote],
+  },
+  CommonBreach: {
+    cause: "the active version and the candidate breach the same check, so it is no fault of the candidate: it waits",
+    next: [watch, { what: "look for a cause outside of the model: data, clients, a dependency" }],
+  },
+  RecordingProof: { cause: "the proof is being written down before anything else is done", next: [wait] },
+  AwaitingData: { cause: "a Critical check has not given enough conclusive samples yet", next: [wait, watch, sources] },
+  Warmup: { cause: "samples of the warm-up are not judged", next: [wait] },
+  BakeStarved: {
+    cause: "three times the bake time passed and the checks gave too few conclusive samples to prove it",
+    next: [watch, sources, promoteActive],
+  },
+  // Bad, and nobody acts by himself.
+  Breached: { cause: "a Critical check of the active version is beyond its limit", next: [watch, goBack] },
+  NoTarget: {
+    cause: "the active version breaches its policy and nothing proven is there to return to; it keeps serving",
+    next: [logs, { what: "pin a version that is known to be good: that always goes ahead" }, pinOther],
+  },
+  TargetNoBetter: {
+    cause: "what could be returned to was itself beyond the limit that is breached now; the active one keeps serving",
+    next: [history, pinOther, policies],
+  },
+  CommonCause: {
+    cause: "the return breached the same check as the version before it: the cause is not the model, so the walk ended",
+    next: [
+      { what: "look for a cause outside of the model: data, clients, a dependency" },
+      watch,
+      pinOther,
+      { what: "it ends by itself when the check is Healthy again" },
+    ],
+  },
+  TargetBreached: {
+    cause: "the return breached another check, and the policy's rollback.maxDepth allows no further step back",
+    next: [history, { what: "choose a revision yourself", command: request("rollback-to", "<version>") }, pinOther],
+  },
+  ReturnFailed: { cause: "none of the versions that could be returned to became ready in time", next: [pods, logs, pinOther] },
+  RevokedNoTarget: {
+    cause: "the active version is revoked and nothing is there to return to; it keeps serving",
+    next: [pinOther],
+  },
+  Rejected: { cause: "the first version was rejected for a fault of its own, and nothing serves", next: [logs, pinOther, retry] },
+};
+
+/** Of a check that is not Healthy, by its verdict. */
+export const VERDICT_EXPLANATIONS: Readonly<Record<string, string>> = {
+  Breached: "beyond its limit in as many samples as the policy asks for",
+  Insufficient: "too few samples to judge",
+  NoData: "its source answered with nothing that can be judged",
+  ProviderError: "its source can't be asked; nothing is decided on that",
+};
+
+/** The entry for a phase and its reason; the phase's own where the reason says no more. */
+export function explanationOf(phase: Phase, reason: string | undefined): Explanation {
+  return (reason === undefined ? undefined : REASON_EXPLANATIONS[reason]) ?? PHASE_EXPLANATIONS[phase];
+}
