@@ -41,6 +41,10 @@ export class MemoryDispatcher extends Dispatcher {
         signal: controller.signal,
       }),
     );
+    // Undici's fetch reads the headers only here.
+    controller.rawHeaders = Object.entries(response.headers)
+      .flat()
+      .map((text) => Buffer.from(text));
     handler.onResponseStart?.(controller, response.status, response.headers, "");
     if (typeof response.body === "string") await this.#send(response.body, handler, controller);
     else for await (const text of controller.until(response.body)) await this.#send(text, handler, controller);
