@@ -1,5 +1,5 @@
 // One HTTP exchange with the API server: credentials, the lane, the time limit, the signal, and every failure mapped to an ApiError.
-import type { Dispatcher } from "undici";
+import { type Dispatcher, errors } from "undici";
 import type { Clock } from "../clock.ts";
 import type { Access } from "./access.ts";
 import { ApiError, errorOfAnswer } from "./errors.ts";
@@ -263,7 +263,7 @@ function ofTransport(what: string, error: unknown, status: number | undefined): 
   const code = codeOf(error);
   const text = error instanceof Error ? error.message || error.name : String(error);
   const more = { cause: error, ...(status === undefined ? {} : { status }) };
-  if (code.startsWith("HPE_")) return new ApiError("BadAnswer", `${what}: ${text}`, more);
+  if (error instanceof errors.HTTPParserError) return new ApiError("BadAnswer", `${what}: ${text}`, more);
   return new ApiError("Network", `${what}: ${code && !text.includes(code) ? `${text} (${code})` : text}`, more);
 }
 
