@@ -97,6 +97,10 @@ export interface SourceSpec {
   tenancy?: { queryParameter: string };
   /** A duration such as "5s" or "500ms"; default 5 s. */
   timeout?: string;
+  /** Of a Web source: where in the answer the number is (default `$.value`), unless the query says, and where its time. */
+  web?: { valuePath?: string; timePath?: string };
+  /** Of a Pods source: the longest time between two scrapes, a duration; default 15 s. A short range shortens it. */
+  pods?: { interval?: string };
 }
 
 export interface SourceDeps {

@@ -1,4 +1,5 @@
-// A number out of a JSON document over HTTP: a query is `<path>#<JSONPath>`, relative to the source's address.
+// A number out of a JSON document over HTTP: a query is `<path>#<JSONPath>`, relative to the source's address. Without a
+// JSONPath the source's own is taken.
 
 import { type JsonValue, query as select } from "jsonpath-rfc9535";
 import { unlessAborted } from "./coalesce.ts";
@@ -15,10 +16,11 @@ const MAX_PATH = 1024;
 /** Throws SpecError. */
 export function webSource(spec: SourceSpec, deps: SourceDeps): Source {
   const endpoint = new Endpoint(spec, { maxBodyBytes: MAX_BODY_BYTES, ...deps });
+  const { valuePath = "$.value", timePath } = spec.web ?? {};
   const ask = async (query: Query, template: string, freshness: boolean): Promise<Answer> => {
     let split: { path: string; expression: string };
     try {
-      split = splitQuery(template, query.variables);
+      split = splitQuery(template, query.variables, valuePath);
     } catch (error) {
       if (error instanceof TemplateError) return endpoint.error(error.message);
       throw error;
@@ -31,7 +33,9 @@ export function webSource(spec: SourceSpec, deps: SourceDeps): Source {
     return endpoint.ask(url.href, { method: "GET", url }, (answer, now) => interpret(answer, now, split.expression, freshness));
   };
   return {
-    read(query, signal) {
+    read(asked, signal) {
+      const document = cut(asked.kind === "ratio" ? asked.denominator : asked.query, "#")[0];
+      const query = timePath === undefined ? asked : { freshness: `${document}#${timePath}`, ...asked };
       const asks = (text: string) => ask(query, text, text === query.freshness);
       return unlessAborted(readWith(asks, query, endpoint.now), signal);
     },
@@ -45,12 +49,13 @@ function cut(text: string, mark: string): [string, string] {
 }
 
 /** Throws TemplateError for what is not `<path>#<JSONPath>`, leaves the address, or could take long to evaluate. */
-export function splitQuery(template: string, variables: Variables): { path: string; expression: string } {
-  const [rawPath, rawExpression] = cut(template.trim(), "#");
-  if (rawExpression === "") throw new TemplateError("a query of a Web source is <path>#<JSONPath>, such as /stats#$.accuracy");
+export function splitQuery(template: string, variables: Variables, valuePath: string): { path: string; expression: string } {
+  const [rawPath, ownExpression] = cut(template.trim(), "#");
+  const rawExpression = ownExpression === "" ? valuePath : ownExpression;
   const path = expandUrl(rawPath, variables);
   const expression = expandJsonPath(rawExpression, variables);
-  if (path !== "" && !/^[/?]/.test(path)) throw new TemplateError("the path of a query must begin with /");
+  if (path !== "" && !/^[/?]/.test(path))
+    throw new TemplateError("a query of a Web source is <path>#<JSONPath>, and the path must begin with /");
   const segments = cut(path, "?")[0].split(/[/\\]/);
   // The query is a tenant's, the address the administrator's: a path must not climb out of it.
   if (segments.some((segment) => /^(?:\.|%2e){1,2}$/i.test(segment.replace(/[\t\r\n]/g, "")))) {

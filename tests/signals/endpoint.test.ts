@@ -229,9 +229,22 @@ describe("Web", () => {
     expect(server.requests).toHaveLength(1);
   });
 
+  it("takes the source's own JSONPath where the query has none, and the time that the answer tells", async () => {
+    const at = Math.floor(Date.now() / 1000) - 20;
+    const server = await started(answering({ body: JSON.stringify({ value: 1, inner: { v: 2, t: at } }) }));
+    expect(await readOnce({ type: "Web", address: server.url }, scalar("/s"))).toMatchObject({ kind: "Value", value: 1 });
+    const web = { valuePath: "$.inner.v", timePath: "$.inner.t" };
+    expect(await readOnce({ type: "Web", address: server.url, web }, scalar("/s"))).toMatchObject({
+      kind: "Value",
+      value: 2,
+      at: at * 1000,
+    });
+    const old = await readOnce({ type: "Web", address: server.url, web }, scalar("/s#$.value", { maxAgeMs: 10_000 }));
+    expect(old).toMatchObject({ kind: "Stale", at: at * 1000 });
+  });
+
   it.each([
     ["$.a", "<path>#<JSONPath>"],
-    ["/a#", "<path>#<JSONPath>"],
     ["http://elsewhere/#$.a", "begin with /"],
     ["/../admin#$.a", "must not have . or .."],
     ["/x/%2e%2E/admin#$.a", "must not have . or .."],

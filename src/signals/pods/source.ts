@@ -4,11 +4,12 @@
 import { isIP } from "node:net";
 import { Agent, type Dispatcher } from "undici";
 import { unlessAborted } from "../coalesce.ts";
-import { steadyNow, timeoutOf } from "../endpoint.ts";
+import { SpecError, steadyNow, timeoutOf } from "../endpoint.ts";
 import { exchange, HttpFailure } from "../http.ts";
 import { Lane, LaneFull } from "../lane.ts";
 import { type Expr, QueryError, selectorsOf } from "../promql/ast.ts";
 import { evaluate } from "../promql/evaluate.ts";
+import { durationMs } from "../promql/literals.ts";
 import { parseQuery } from "../promql/parse.ts";
 import { type Answer, cleanMessage, fromNumber, readWith } from "../reading.ts";
 import { expandPromql, TemplateError } from "../template.ts";
@@ -27,6 +28,8 @@ export function podsSource(spec: SourceSpec, deps: SourceDeps): Source {
   const { clock } = deps;
   const now = steadyNow(deps);
   const timeoutMs = timeoutOf(spec);
+  const intervalMs = durationMs(spec.pods?.interval ?? "15s");
+  if (!intervalMs) throw new SpecError("pods.interval is not a duration");
   const closed = new AbortController();
   // A connection for each scrape: a pod that ends, or drains, has no idle connection to be cut.
   const dispatcher: Dispatcher = deps.dispatcher ?? new Agent({ pipelining: 0, connect: { timeout: timeoutMs } });
@@ -64,6 +67,7 @@ export function podsSource(spec: SourceSpec, deps: SourceDeps): Source {
       clock,
       now,
       timeoutMs,
+      intervalMs,
       scrape,
       ...(deps.coalesceMs === undefined ? {} : { reuseMs: deps.coalesceMs }),
     });

@@ -11,7 +11,6 @@ import { PodHistory } from "./history.ts";
 /** A range is covered by at least this many scrapes. */
 const SCRAPES_PER_RANGE = 4;
 const SHORTEST_INTERVAL_MS = 200;
-const LONGEST_INTERVAL_MS = 15_000;
 /** A metric that nobody asked for in this time (or in three of its checks' intervals) is no longer kept. */
 const FORGET_AFTER_MS = 600_000;
 
@@ -28,6 +27,8 @@ export interface WorkloadOptions {
   scrape(target: PodTarget, wanted: (metric: string) => boolean, timeoutMs: number): Promise<ScrapeResult>;
   /** The longest that one pod may take, ms. */
   timeoutMs: number;
+  /** The longest time between two rounds, ms. */
+  intervalMs: number;
   /** How old a round may be that a read is answered from, ms. Default: a quarter of the time between rounds, 50 to 1000. */
   reuseMs?: number;
 }
@@ -131,7 +132,7 @@ export class Workload {
   }
 
   #intervalMs(): number {
-    return Math.min(Math.max(this.#shortestMs() / SCRAPES_PER_RANGE, SHORTEST_INTERVAL_MS), LONGEST_INTERVAL_MS);
+    return Math.min(Math.max(this.#shortestMs() / SCRAPES_PER_RANGE, SHORTEST_INTERVAL_MS), this.#options.intervalMs);
   }
 
   /** Joins the round under way, or begins one. */
