@@ -154,7 +154,7 @@ export function objectTests(api: () => Api): void {
     expect((await api().call("GET", maps("/held"))).status).toBe(404);
   });
 
-  test("a pod on a node stays for its grace period, until the node deletes it with none", async () => {
+  test("a pod on a node stays for its grace period, which can be shortened, until the node deletes it with none", async () => {
     const pod = {
       apiVersion: "v1",
       kind: "Pod",
@@ -171,6 +171,9 @@ export function objectTests(api: () => Api): void {
     expect(marked.metadata.deletionGracePeriodSeconds).toBe(20);
     expect(marked.metadata.deletionTimestamp).toBeDefined();
     expect((await api().call("GET", api().core("pods/graceful"))).status).toBe(200);
+    const shorter = await api().ok("DELETE", api().core("pods/graceful"), { body: { gracePeriodSeconds: 5 } });
+    expect(shorter.metadata.deletionGracePeriodSeconds).toBe(5);
+    expect(Date.parse(shorter.metadata.deletionTimestamp)).toBeLessThan(Date.parse(marked.metadata.deletionTimestamp));
     await api().ok("DELETE", api().core("pods/graceful"), { body: { gracePeriodSeconds: 0 } });
     expect((await api().call("GET", api().core("pods/graceful"))).status).toBe(404);
   });

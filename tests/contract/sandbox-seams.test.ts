@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import { systemClock } from "../../src/clock.ts";
 import { StatusError } from "../../src/sandbox/api.ts";
 import { ApiServer, kubeconfig } from "../../src/sandbox/apiserver/index.ts";
+import { LineStream } from "../../src/sandbox/apiserver/watch.ts";
 import { FakeClock, settle } from "../support/fake-clock.ts";
 import { Api, eventually } from "./client.ts";
 import { configMap, WIDGETS, widget } from "./fixtures.ts";
@@ -119,6 +120,19 @@ describe("faults", () => {
     for (let i = 0; i < 30; i++) server.create(CONFIG_MAPS, local(`more-${i}`));
     expect((await (await api.watch(MAPS, { resourceVersion: from })).next()).object.code).toBe(410);
   });
+});
+
+test("a watcher that reads nothing is cut off instead of filling the memory", async () => {
+  const stream = new LineStream();
+  let ended = false;
+  stream.onEnd(() => {
+    ended = true;
+  });
+  for (let i = 0; i < 30_000; i++) stream.push("{}\n");
+  expect(ended).toBe(true);
+  let read = "";
+  for await (const text of stream) read += text;
+  expect(read.length).toBeLessThan(30_000 * 3);
 });
 
 describe("the client of Kubernetes without sockets", () => {

@@ -156,8 +156,10 @@ export class Rest {
       const removed = this.#parts.store.remove(def.storage, keyOf(next));
       return { object: present(def, removed ?? next), gone: true };
     }
-    metadata.deletionTimestamp ??= timestamp(this.#parts.clock.now() + grace * 1000);
-    metadata.deletionGracePeriodSeconds = grace;
+    if (grace !== metadata.deletionGracePeriodSeconds) {
+      metadata.deletionTimestamp = timestamp(this.#parts.clock.now() + grace * 1000);
+      metadata.deletionGracePeriodSeconds = grace;
+    }
     if (metadata.generation !== undefined && old.metadata.deletionTimestamp === undefined) metadata.generation++;
     if (def.kind === "Namespace") next.status = { ...next.status, phase: "Terminating" };
     if (equal(next, old)) return { object: old, gone: false };

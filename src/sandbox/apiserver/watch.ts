@@ -11,6 +11,8 @@ import type { Change, Store } from "./store.ts";
 /** Bookmarks come about once a minute from a real API server. */
 const BOOKMARK_MS = 60_000;
 const DEFAULT_TIMEOUT_S = 1800;
+/** A watcher that is this many events behind is cut off, as the watch cache does; it comes back from its last version. */
+const MAX_BEHIND = 20_000;
 
 /** Lines that were pushed, each once, to one reader; ends when `end` is called or the reader returns. */
 export class LineStream implements AsyncIterable<string> {
@@ -22,6 +24,7 @@ export class LineStream implements AsyncIterable<string> {
   push(line: string): void {
     if (this.#ended) return;
     this.#lines.push(line);
+    if (this.#lines.length > MAX_BEHIND) return this.end();
     this.#wake?.();
   }
 
