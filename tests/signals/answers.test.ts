@@ -1,7 +1,8 @@
 // One suite for the three sources: each shape of answer is one kind of Reading, said in one clean line.
 
 import { describe, expect, it } from "vitest";
-import { ANSWERS, type AnswerCase } from "./answers.ts";
+import { ANSWERS } from "./answers.ts";
+import type { AnswerCase } from "./answers-transport.ts";
 import { answering, serve } from "./server.ts";
 import { pod, scalar, source } from "./support.ts";
 
