@@ -173,6 +173,17 @@ describe.runIf(hasKubectl)("kubectl against the sandbox", () => {
     expect(builtin.output).toContain("imagePullPolicy\t<string>");
   });
 
+  test("logs shows what the node answers", async () => {
+    const spec = { containers: [{ name: "main", image: "example.com/main:1" }] };
+    kubectl.server.create(
+      { group: "", version: "v1", resource: "pods" },
+      { metadata: { name: "talks", namespace: "default" }, spec },
+    );
+    kubectl.server.logReader = (_, pod, container) => `hello from ${container} of ${pod}\n`;
+    expect(await kubectl("logs", "talks")).toEqual({ code: 0, output: "hello from main of talks\n" });
+    expect((await kubectl("get", "pods")).output).toMatch(/talks +0\/1 +Pending +0 +\d+s/);
+  });
+
   test("create, use and delete a namespace", async () => {
     expect((await kubectl("create", "ns", "made")).output).toBe("namespace/made created\n");
     expect((await kubectl("create", "configmap", "map", "-n", "made", "--from-literal=a=b")).code).toBe(0);

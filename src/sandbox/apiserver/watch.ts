@@ -24,8 +24,8 @@ export class LineStream implements AsyncIterable<string> {
   push(line: string): void {
     if (this.#ended) return;
     this.#lines.push(line);
-    if (this.#lines.length > MAX_BEHIND) return this.end();
-    this.#wake?.();
+    if (this.#lines.length > MAX_BEHIND) this.end();
+    else this.#wake?.();
   }
 
   /** What is still queued is read first. */
