@@ -4,7 +4,7 @@ import { type JsonValue, query as select } from "jsonpath-rfc9535";
 import { Agent, type Dispatcher } from "undici";
 import type { Clock } from "../clock.ts";
 import { sanitizeLine } from "../text.ts";
-import { describe, exchange } from "./http.ts";
+import { exchange, HttpFailure } from "./http.ts";
 
 export interface ProbeRequest {
   path: string;
@@ -51,7 +51,13 @@ export async function askProbe(
     return judge(request, answer.status, answer.body);
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
-    return { outcome: "NoAnswer", message: sanitizeLine(`the probe got no answer: ${describe(error)}`, 256) };
+    return {
+      outcome: "NoAnswer",
+      message: sanitizeLine(
+        `the probe got no answer: ${error instanceof HttpFailure ? error.message : "the request failed"}`,
+        256,
+      ),
+    };
   }
 }
 
