@@ -8,7 +8,7 @@ import { Elector } from "../kube/lease.ts";
 import type { Pod } from "../kube/objects.ts";
 import type { Logger } from "../log.ts";
 import type { Health } from "../server/health.ts";
-import type { PodTarget } from "../signals/types.ts";
+import type { PodTarget, SourceDeps } from "../signals/types.ts";
 import { countApiCalls, type Metrics } from "../telemetry.ts";
 import { userAgent } from "../version.ts";
 import { WorkQueue } from "../workqueue/queue.ts";
@@ -32,6 +32,8 @@ export interface OperatorDeps {
   signal: AbortSignal;
   /** In place of connecting by the options: a client that was made already (tests, simulation). */
   client?: KubeClient;
+  /** In place of the sources' own connections: metrics without sockets (tests, simulation). */
+  sourceDispatcher?: SourceDeps["dispatcher"];
 }
 
 /** A write may take as long as this; the lease must be held for longer when it begins. */
@@ -133,7 +135,13 @@ async function lead(
     onChange: (key) => queue.add(key),
     onVersion: (key) => versions.add(key),
   });
-  const sources = new Sources({ client, caches, clock, operatorNamespace: options.operatorNamespace });
+  const sources = new Sources({
+    client,
+    caches,
+    clock,
+    operatorNamespace: options.operatorNamespace,
+    ...(deps.sourceDispatcher === undefined ? {} : { dispatcher: deps.sourceDispatcher }),
+  });
   const sampler = new Sampler({
     clock,
     now: () => client.serverNow(),

@@ -6,7 +6,7 @@ import type { KubeClient } from "../kube/client.ts";
 import type { Secret } from "../kube/objects.ts";
 import { RESOURCES } from "../kube/resources.ts";
 import { createSource } from "../signals/createsource.ts";
-import type { Source } from "../signals/types.ts";
+import type { Source, SourceDeps } from "../signals/types.ts";
 import type { Caches } from "./caches.ts";
 
 export interface SourcesDeps {
@@ -15,6 +15,8 @@ export interface SourcesDeps {
   clock: Clock;
   /** Where secrets of sources are read. */
   operatorNamespace: string;
+  /** In place of the sources' own connections. */
+  dispatcher?: SourceDeps["dispatcher"];
 }
 
 const SECRET_TTL_MS = 30_000;
@@ -39,11 +41,12 @@ export class Sources {
     const made = this.#made.get(name);
     if (made?.generation === generation) return made.source;
     made?.source.close();
-    const { client, clock } = this.#deps;
+    const { client, clock, dispatcher } = this.#deps;
     const source = createSource(object.spec, {
       secret: (secret, key) => this.#secret(secret, key),
       clock,
       now: () => client.serverNow(),
+      ...(dispatcher === undefined ? {} : { dispatcher }),
     });
     this.#made.set(name, { generation, source });
     return source;
