@@ -69,7 +69,7 @@ interface StatusBody {
   message?: unknown;
   reason?: unknown;
   code?: unknown;
-  details?: { retryAfterSeconds?: unknown; causes?: unknown } | null;
+  details?: { name?: unknown; retryAfterSeconds?: unknown; causes?: unknown } | null;
 }
 
 /**
@@ -89,18 +89,20 @@ export function errorOfAnswer(
   const wait = retryAfterMs(retryAfter, nowMs) ?? seconds(parsed?.details?.retryAfterSeconds);
   const causes = Array.isArray(parsed?.details?.causes) ? (parsed.details.causes as ApiError["causes"]) : [];
   const more = { status, causes, ...(wait === undefined ? {} : { retryAfterMs: wait }) };
-  return new ApiError(kindOf(status, reason, parsed !== undefined), `${what}: ${said}`, more);
+  // Always there when it is an object that is missing; not when it is the resource, the path, or a proxy that speaks.
+  const isAboutObject = reason === "NotFound" && typeof parsed?.details?.name === "string" && parsed.details.name !== "";
+  return new ApiError(kindOf(status, reason, parsed !== undefined, isAboutObject), `${what}: ${said}`, more);
 }
 
-function kindOf(status: number, reason: string, isStatus: boolean): ApiErrorKind {
+function kindOf(status: number, reason: string, isStatus: boolean, isAboutObject: boolean): ApiErrorKind {
   switch (status) {
     case 401:
       return "Unauthorized";
     case 403:
       return "Forbidden";
     case 404:
-      // Without a Status it is about the path (no such resource, a proxy's page), and says nothing about whether the object exists.
-      return isStatus && reason === "NotFound" ? "NotFound" : "BadAnswer";
+      // Otherwise it says nothing about whether the object exists: acting on it as on an absence would make what is there anew.
+      return isAboutObject ? "NotFound" : "BadAnswer";
     case 408:
     case 504:
       return "Timeout";

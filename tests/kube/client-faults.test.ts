@@ -79,7 +79,8 @@ describe("a call to the API server", () => {
   });
 
   test("find is undefined for an object that is not there, and for nothing else", async () => {
-    server.answer = (_q, r) => status(r, 404, "NotFound");
+    const details = { name: "a", kind: "configmaps" };
+    server.answer = (_q, r) => json(r, 404, { kind: "Status", apiVersion: "v1", code: 404, reason: "NotFound", details });
     expect(await client().find(RESOURCES.configMaps, KEY)).toBeUndefined();
   });
 

@@ -15,7 +15,7 @@ describe("an answer of the API server", () => {
     [400, status("BadRequest"), "Invalid"],
     [401, status("Unauthorized"), "Unauthorized"],
     [403, status("Forbidden"), "Forbidden"],
-    [404, status("NotFound"), "NotFound"],
+    [404, status("NotFound", { details: { name: "a", kind: "pods" } }), "NotFound"],
     [409, status("AlreadyExists"), "AlreadyExists"],
     [409, status("Conflict"), "Conflict"],
     [410, status("Expired"), "Gone"],
@@ -35,7 +35,8 @@ describe("an answer of the API server", () => {
     expect(error).toMatchObject({ kind, status: code });
   });
 
-  test("a 404 without a Status says nothing about the object: no server of this kind, a proxy's page", () => {
+  test("a 404 that names no object says nothing about one: no such kind, a proxy's page", () => {
+    expect(errorOfAnswer("GET /x", 404, status("NotFound", { details: {} }), undefined, 0).kind).toBe("BadAnswer");
     expect(errorOfAnswer("GET /x", 404, undefined, undefined, 0).kind).toBe("BadAnswer");
     expect(errorOfAnswer("GET /x", 404, { metadata: {} }, undefined, 0).kind).toBe("BadAnswer");
   });
