@@ -52,7 +52,7 @@ test("kill -9 of the process that owns the sandbox leaves no process and no file
   const { pid, reaper, dir } = JSON.parse(text) as { pid: number; reaper: number; dir: string };
   expect([runs(pid), runs(reaper), fs.existsSync(dir)]).toEqual([true, true, true]);
   const mark = `ROLLGUARD_SANDBOX=${child.pid}-`;
-  if (process.platform === "linux") expect(marked(mark).length).toBeGreaterThanOrEqual(3);
+  if (process.platform === "linux") await eventually("the stray", () => marked(mark).length >= 3);
   child.kill("SIGKILL");
   await eventually("all gone", () => !runs(pid) && !runs(reaper) && !fs.existsSync(dir), 5);
   if (process.platform === "linux") expect(marked(mark)).toEqual([]);

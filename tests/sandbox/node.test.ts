@@ -2,13 +2,14 @@
 // Kubernetes' own expansion makes "$$" one "$": the scripts here write "$$$$" for the shell's process id.
 import fs from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { OWN_IMAGE as CONFIGURED_IMAGE } from "../../src/config.ts";
 import { CONFIG_MAPS, condition, EVENTS, PODS } from "../../src/sandbox/controllers/kinds.ts";
-import { type Sandbox, startSandbox } from "../../src/sandbox/sandbox.ts";
+import { OWN_IMAGE, type Sandbox, startSandbox } from "../../src/sandbox/sandbox.ts";
 import { containerStatus, eventually, get, getPod, pod, serverContainer, shell } from "./support.ts";
 
 let sandbox: Sandbox;
 beforeAll(async () => {
-  sandbox = await startSandbox({ restartBackoffMs: 300 });
+  sandbox = await startSandbox({ restartBackoffMs: 300, images: { "registry.example/tool": ["echo", "tool"] } });
 });
 afterAll(() => sandbox.close());
 
@@ -188,4 +189,12 @@ test("a pod that runs once succeeds; one that fails once has failed", async () =
   expect(log("done", "main", { tailLines: 2 })).toBe("b\nc\n");
   expect(() => log("done", "other")).toThrow("container other is not valid for pod done");
   expect(() => log("nobody")).toThrow('pods "nobody" not found');
+});
+
+test("an image that stands for a program is run without a command, whatever its tag", async () => {
+  const container = { name: "main", image: "registry.example/tool:v2@sha256:00", args: ["fetch", "--to=/w"] };
+  sandbox.api.create(PODS, pod("tool", { restartPolicy: "Never", containers: [container] }));
+  await eventually("succeeded", () => getPod(sandbox.api, "tool")?.status?.phase === "Succeeded");
+  expect(log("tool")).toBe("tool fetch --to=/w\n");
+  expect(OWN_IMAGE).toBe(CONFIGURED_IMAGE);
 });

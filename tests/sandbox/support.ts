@@ -36,7 +36,7 @@ export function deployment(
   name: string,
   containers: Container[],
   spec: Partial<Deployment["spec"]> = {},
-  labels = { app: name },
+  labels: Record<string, string> = { app: name },
 ): object {
   return {
     apiVersion: "apps/v1",

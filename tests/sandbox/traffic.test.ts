@@ -8,7 +8,18 @@ import {
   SERVICES,
 } from "../../src/sandbox/controllers/kinds.ts";
 import { type Sandbox, startSandbox } from "../../src/sandbox/sandbox.ts";
-import { available, deployment, eventually, get, podsOf, serverContainer, service, startClients, urlOf } from "./support.ts";
+import {
+  available,
+  deployment,
+  eventually,
+  get,
+  podsOf,
+  serverContainer,
+  service,
+  shell,
+  startClients,
+  urlOf,
+} from "./support.ts";
 
 let sandbox: Sandbox;
 beforeAll(async () => {
@@ -77,4 +88,37 @@ test("a pod that is not ready gets no new connection, and none is left to refuse
   const [endpoint] = await eventually("not ready", () => endpoints()?.[0]?.conditions.ready === false && endpoints());
   expect(endpoint?.conditions).toEqual({ ready: false, serving: false, terminating: false });
   await expect(get(url)).rejects.toThrow(/ECONNRESET|hang up/);
+});
+
+test("an endpoint that refuses is passed over for another one", async () => {
+  const { api } = sandbox;
+  const labels = { app: "half" };
+  // Ready without a probe, but nothing listens there.
+  api.create(
+    DEPLOYMENTS,
+    deployment("deaf", [shell("main", "exec sleep 60", { ports: [{ name: "http", containerPort: 8080 }] })], {}, labels),
+  );
+  api.create(DEPLOYMENTS, deployment("hears", [serverContainer("half")], { replicas: 1 }, { ...labels, only: "hears" }));
+  api.create(SERVICES, service("half", labels));
+  await available(api, "hears", 1);
+  await available(api, "deaf", 2);
+  const url = await urlOf(api, "half");
+  for (let i = 0; i < 6; i++) expect(await get(url)).toMatch(/^half /);
+});
+
+test("where 127.0.0.1 is the only address, pods and Services get ports of their own", async () => {
+  const shared = await startSandbox({ sharedAddress: true });
+  const { api } = shared;
+  api.create(DEPLOYMENTS, deployment("web", [serverContainer("one")]));
+  api.create(SERVICES, service("named", { app: "web" }));
+  api.create(SERVICES, service("numbered", { app: "web" }, 8080));
+  await available(api, "web", 2);
+  const urls = [await urlOf(api, "named"), await urlOf(api, "numbered")];
+  expect(new Set(urls).size).toBe(2);
+  for (const url of urls) {
+    expect(new URL(url).hostname).toBe("127.0.0.1");
+    const answers = new Set(await Promise.all([1, 2, 3, 4].map(() => get(url))));
+    expect([...answers].sort()).toEqual(podsOf(api, { app: "web" }).map((pod) => `one ${pod.metadata.name}`));
+  }
+  await shared.close();
 });

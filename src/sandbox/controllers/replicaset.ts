@@ -65,8 +65,8 @@ export function replicaSetController(
     for (let i = 0; i < count; i++) {
       const template = rewrite(set.spec.template);
       let name: string;
-      do name = `${set.metadata.name}-${safeHash(`${set.metadata.uid}/${serial++}`, 5)}`;
-      while (pods.get(`${set.metadata.namespace}/${name}`));
+      do name = `${set.metadata.name}-${safeHash(`${set.metadata.uid}/${serial}`, 5)}`;
+      while (pods.get(`${set.metadata.namespace}/${name}`) && ++serial);
       const metadata = {
         ...template.metadata,
         name,
@@ -76,9 +76,11 @@ export function replicaSetController(
       };
       try {
         api.create(PODS, { apiVersion: "v1", kind: "Pod", metadata, spec: template.spec });
+        serial++;
       } catch (error) {
         if (!(error instanceof StatusError)) throw error;
-        // Refused (a quota, a bad template): told in the status and tried again, as Kubernetes does.
+        // Refused (a quota, a bad template): told in the status and tried again, as Kubernetes does. The name stays the
+        // same, so that the message does too: a status that changed at each try would cause the next one at once.
         return { type: "ReplicaFailure", status: "True", reason: "FailedCreate", message: error.message };
       }
     }

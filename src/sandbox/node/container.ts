@@ -5,11 +5,12 @@ import path from "node:path";
 import type { Timer } from "../../clock.ts";
 import { type Container, containerPortOf, type Pod, timestamp } from "../controllers/kinds.ts";
 import { quantity } from "../controllers/text.ts";
+import { execBeside, preStop } from "./beside.ts";
 import type { NodeContext } from "./context.ts";
 import { ContainerConfigError, type PodFolder } from "./environment.ts";
 import { launchSpec, pullFailure } from "./launch.ts";
 import { terminationMessage } from "./logs.ts";
-import { httpGet, type ProbeTarget, startProbe } from "./probes.ts";
+import { type ProbeTarget, startProbe } from "./probes.ts";
 import type { LocalProcess, ProcessSpec } from "./processes.ts";
 
 /** As the kubelet: the back-off is at most 30 times its base, and forgotten after a run of twice that. */
@@ -130,7 +131,10 @@ export class ContainerRun {
     this.#stopping = true;
     this.#event("Normal", "Killing", `Stopping container ${this.spec.name}`);
     const stopped = this.#process;
-    void this.#preStop(graceMs).then(() => stopped.kill("SIGTERM"));
+    void preStop(this.#ctx, this.spec, this.#target(), graceMs).then((failure) => {
+      if (failure) this.#event("Warning", "FailedPreStopHook", `PreStopHook failed: ${failure}`);
+      stopped.kill("SIGTERM");
+    });
   }
 
   status(): Record<string, unknown> {
@@ -302,47 +306,13 @@ export class ContainerRun {
     this.stop(1000 * (this.#pod().spec.terminationGracePeriodSeconds ?? 30));
   }
 
-  async #preStop(graceMs: number): Promise<void> {
-    const hook = this.spec.lifecycle?.preStop;
-    if (!hook) return;
-    const target = this.#target();
-    let failure: string | undefined;
-    if (hook.exec) failure = await target.exec(hook.exec.command, graceMs);
-    else if (hook.httpGet)
-      failure = await httpGet(hook.httpGet, hook.httpGet.host ?? target.ip, target.port(hook.httpGet.port) ?? 0, graceMs);
-    else if (hook.sleep) await new Promise<void>((resolve) => this.#ctx.clock.after(1000 * (hook.sleep?.seconds ?? 0), resolve));
-    if (failure) this.#event("Warning", "FailedPreStopHook", `PreStopHook failed: ${failure}`);
-  }
-
   #target(): ProbeTarget {
     const pod = this.#pod();
     return {
       ip: pod.status?.podIP ?? "127.0.0.1",
       port: (port) => containerPortOf(pod.spec, port, [this.spec]),
-      exec: (command, timeoutMs) => this.#exec(command, timeoutMs),
+      exec: (command, timeoutMs) => execBeside(this.#ctx, this.#launched, command, timeoutMs),
     };
-  }
-
-  #exec(command: string[], timeoutMs: number): Promise<string | undefined> {
-    const launched = this.#launched;
-    if (!launched) return Promise.resolve("the container is not running");
-    return new Promise((resolve) => {
-      const process = this.#ctx.processes.start(
-        { ...launched, argv: command, log: os.devNull },
-        {
-          started: () => {},
-          failed: resolve,
-          exited: (code) => {
-            timer.cancel();
-            resolve(code === 0 ? undefined : `command exited with ${code ?? "a signal"}`);
-          },
-        },
-      );
-      const timer = this.#ctx.clock.after(timeoutMs, () => {
-        process.kill("SIGKILL");
-        resolve(`command timed out after ${timeoutMs / 1000}s`);
-      });
-    });
   }
 
   #later(ms: number, fn: () => void): void {
