@@ -216,7 +216,7 @@ export class Reflector<T extends KubeObject> {
         return now;
       default:
         // Perhaps a version that the server does not know (restored from a backup), for which it has no 410.
-        return this.#failures >= FAILURES_UNTIL_LIST ? { name: "Listing" } : now;
+        return this.#failures % FAILURES_UNTIL_LIST === 0 ? { name: "Listing" } : now;
     }
   }
 
