@@ -34,6 +34,9 @@ const io: Io = {
 };
 
 const invokedAs = basename(process.argv[1] ?? "").startsWith("kubectl-") ? "kubectl rollguard" : "rollguard";
+// Timers of the clock hold no process; while a command runs, this one does.
+const running = setInterval(() => undefined, 2 ** 30);
 const code = await run(process.argv.slice(2), invokedAs, io);
+clearInterval(running);
 // Whatever is still open (a keep-alive connection, a timer of a library) must not hold a finished command.
 process.exit(code);
