@@ -206,6 +206,8 @@ export class Elector {
       this.#won(lease === undefined ? await client.create(object, options) : await client.replace(object, options), sentAt);
       return true;
     } catch (error) {
+      // Not found while it is made: its namespace is missing, which a person has to hear of.
+      if (isKind(error, "NotFound") && lease === undefined) throw error;
       if (isKind(error, "Conflict", "AlreadyExists", "NotFound")) return false;
       throw error;
     }

@@ -16,6 +16,8 @@ import { startServices } from "./node/proxy.ts";
 /** The image name that stands for Rollguard's own program (`rollguard fetch`); config.ts has the same as its default. */
 export const OWN_IMAGE = "rollguard";
 
+const OPERATOR_NAMESPACE = "rollguard-system";
+
 export interface SandboxOptions {
   /** A folder for the kubeconfig and the pods' files, left in place; by default a temporary one that is removed. */
   dir?: string;
@@ -74,6 +76,8 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     const server = new ApiServer({ clock, allocateServiceIp: serviceIpAllocator(loopback) });
     undo.push(() => server.close());
     for (const crd of ownCrds()) server.installCrd(crd);
+    // Where an operator with default settings keeps its Lease.
+    server.create({ group: "", version: "v1", resource: "namespaces" }, { metadata: { name: OPERATOR_NAMESPACE } });
     createNode(server, clock, options.resources);
 
     const controllers = startControllers(server, clock, {
