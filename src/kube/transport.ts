@@ -71,20 +71,17 @@ export class Transport {
   /** The body of a 2xx answer as chunks; the time limit ends with its headers, the signal goes on acting. */
   async *stream(exchange: Exchange): AsyncGenerator<Uint8Array, void, undefined> {
     const limit = new Limit(this.#options.clock, exchange, this.#options.clock.monotonic());
-    let body: Dispatcher.ResponseData["body"] | undefined;
     try {
       const answer = await this.#send(exchange, limit);
       if (answer.statusCode !== 200) await this.#read(answer, limit);
       limit.lift();
-      body = answer.body;
-      // A destroyed body whose error nobody awaits any more must not become an uncaught one.
-      body.on("error", () => {});
-      for await (const chunk of body) yield chunk;
+      // A destroyed body whose error nobody awaits any more must not become an uncaught one. Leaving the loop destroys it.
+      answer.body.on("error", () => {});
+      for await (const chunk of answer.body) yield chunk;
     } catch (error) {
       throw this.#failed(exchange, limit, error);
     } finally {
       limit.end();
-      body?.destroy();
     }
   }
 

@@ -202,6 +202,23 @@ describe("leader election", () => {
     await w.pass(1000);
   });
 
+  test("a renewal counts from when it was sent, not from when its slow answer came", async () => {
+    const w = world();
+    const a = w.join("a");
+    await w.pass(100);
+    const b = w.join("b");
+    a.faults = [
+      { after: { do: "delay", ms: 2_400 } },
+      ...Array.from({ length: 1000 }, (): Faults => ({ before: { do: "reset" } })),
+    ];
+    // `pass` fails when two lead at once.
+    await w.pass(20_000);
+    expect(a.end).toBe("Lost");
+    expect(b.leads()).toBe(true);
+    b.stop();
+    await w.pass(1000);
+  });
+
   test("an outage of the API server that is shorter than the lease costs nothing", async () => {
     const w = world();
     const a = w.join("a");

@@ -223,6 +223,15 @@ describe("a reflector", () => {
     await r.reflector.stop();
   });
 
+  test("a server that answers 410 to every watch is not hammered", async () => {
+    const r = setUp();
+    r.faults.next = (what) => (what === "watch" ? { do: "refuse", status: 410, reason: "Expired" } : undefined);
+    r.reflector.start();
+    await r.clock.advance(120_000);
+    expect(r.count("list")).toBeLessThan(15);
+    await r.reflector.stop();
+  });
+
   test("a watch that ends at once, again and again, is no hot loop", async () => {
     const r = setUp();
     r.reflector.start();

@@ -1,6 +1,7 @@
 // The queue's promises: as sentences for the simple ones, as properties for those that must hold in any order of calls.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { DueHeap } from "../../src/workqueue/heap.ts";
 import { type Work, WorkQueue } from "../../src/workqueue/queue.ts";
 import { FakeClock, settle } from "../support/fake-clock.ts";
 
@@ -180,6 +181,26 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 describe("in any order of calls", () => {
+  test("the heap gives the earliest of what is in it, whatever was taken out of its middle", () => {
+    const item = fc.record({ at: fc.integer({ min: 0, max: 50 }), remove: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(item, { maxLength: 60 }), (items) => {
+        const heap = new DueHeap<{ at: number }>((it) => it.at);
+        for (const it of items) heap.push(it);
+        for (const it of items.filter((one) => one.remove)) heap.remove(it);
+        const left = items.filter((one) => !one.remove).map((one) => one.at);
+        const got: number[] = [];
+        for (let first = heap.peek(); first !== undefined; first = heap.peek()) {
+          got.push(first.at);
+          heap.remove(first);
+        }
+        expect(got).toEqual(left.sort((a, b) => a - b));
+        expect(heap.size).toBe(0);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   test("never the same key twice at once, nothing asked for is lost, and nothing comes later than it was asked for", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 60 }), async (steps) => {
