@@ -1,30 +1,53 @@
-// Makes a fresh clone ready: installs the locked packages when they are missing or older than the lock.
-// Plain JavaScript without dependencies, so that any Node from 18 on can run it; the Node that Rollguard
-// needs comes with the packages and is first in the PATH of every `npm run`.
-import { spawnSync } from "node:child_process";
+// Makes a fresh clone ready, then runs what it is given: node scripts/setup.mjs [<script.ts> | <tool>] [arguments]
+// Installs the locked packages when they are missing or older than the lock. Plain JavaScript without dependencies, so that any
+// Node from 18 on can run it; the Node that Rollguard needs comes with the packages and runs the rest.
+import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const stamp = `${root}node_modules/.rollguard-setup`;
-const hash = createHash("sha256")
-  .update(readFileSync(`${root}package-lock.json`))
-  .digest("hex");
-const installed = existsSync(stamp) && readFileSync(stamp, "utf8") === hash;
+const bin = join(root, "node_modules", ".bin");
 
-if (!installed) {
-  console.error("rollguard: installing the packages named in package-lock.json (first run only; about half a minute) …");
+function install() {
+  const stamp = join(root, "node_modules", ".rollguard-setup");
+  const hash = createHash("sha256")
+    .update(readFileSync(join(root, "package-lock.json")))
+    .digest("hex");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === hash) return;
+  console.error("rollguard: installing the packages of package-lock.json (the first time only; about half a minute) …");
   const npm = process.env.npm_execpath;
   const args = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
-  const run = npm
-    ? spawnSync(process.execPath, [npm, ...args], { cwd: root, stdio: ["ignore", 2, "inherit"] })
-    : spawnSync("npm", args, { cwd: root, stdio: ["ignore", 2, "inherit"] });
-  if (run.status !== 0) {
+  const [command, all] = npm ? [process.execPath, [npm, ...args]] : ["npm", args];
+  if (spawnSync(command, all, { cwd: root, stdio: ["ignore", 2, "inherit"] }).status !== 0) {
     console.error(
-      "rollguard: `npm ci` failed; the lines above say why. With a network that reaches the npm registry, run the same command again.",
+      "rollguard: `npm ci` failed; the lines above say why. With a network that reaches the npm registry, run it again.",
     );
     process.exit(1);
   }
   writeFileSync(stamp, hash);
 }
+
+/** The Node of the packages where this platform has one, otherwise this one. */
+function run([what, ...args]) {
+  const own = join(bin, "node");
+  const node = existsSync(own) ? own : process.execPath;
+  const [command, all] = what.endsWith(".ts") ? [node, [what, ...args]] : [join(bin, what), args];
+  const child = spawn(command, all, {
+    cwd: root,
+    stdio: "inherit",
+    env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` },
+  });
+  // A terminal sends Ctrl-C to both; the child decides when it has ended.
+  process.on("SIGINT", () => undefined);
+  process.on("SIGTERM", () => child.kill("SIGTERM"));
+  child.on("error", (error) => {
+    console.error(`rollguard: ${what} could not be started: ${error.message}`);
+    process.exit(1);
+  });
+  child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 1)));
+}
+
+install();
+if (process.argv.length > 2) run(process.argv.slice(2));
