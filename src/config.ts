@@ -41,14 +41,15 @@ export interface OperatorOptions {
   fetchImage: string;
   /** Its command in place of the image's own entry point. */
   fetchCommand?: string[] | undefined;
-  /** MetricSources and a RollguardConfig as YAML, where the operator may not read cluster-scoped objects. */
-  sourcesFile?: string | undefined;
 }
 
 /** A setting that can't be used. `message` names the flag, the variable and the rule; the process should end with exit code 2. */
 export class ConfigError extends Error {
   override name = "ConfigError";
 }
+
+/** Where the Lease is kept by an operator that runs in no cluster. */
+export const DEFAULT_OPERATOR_NAMESPACE = "rollguard-system";
 
 /** The reserved image name that the sandbox's node maps to this very program. */
 export const OWN_IMAGE = "rollguard";
@@ -158,13 +159,6 @@ export const SETTINGS: readonly Setting[] = [
     help: "command of that container, words separated by spaces, in place of the image's entry point",
     fallback: "the entry point",
   },
-  {
-    key: "sourcesFile",
-    flag: "--sources-file <file>",
-    env: "ROLLGUARD_SOURCES_FILE",
-    help: "YAML with MetricSources and a RollguardConfig, for an operator that may not read cluster-scoped objects",
-    fallback: "none: they are read from the cluster",
-  },
 ];
 
 const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -194,7 +188,6 @@ const OPTIONS = z.object({
   logFormat: z.enum(LOG_FORMATS, `must be one of ${LOG_FORMATS.join(", ")}`),
   fetchImage: word(512),
   fetchCommand: z.preprocess(list(/\s+/), z.array(z.string()).min(1, "must not be empty").max(64)).optional(),
-  sourcesFile: word(4096).optional(),
 });
 
 /** The address, undefined for `off`, or what is wrong with it. */
@@ -212,7 +205,7 @@ export type OperatorFlags = Partial<Record<keyof OperatorOptions, string | boole
 export function operatorOptions(flags: OperatorFlags, env: Environment = process.env): OperatorOptions {
   const from = new Map<string, string>();
   const raw: Record<string, unknown> = {
-    operatorNamespace: ownNamespace() ?? "rollguard-system",
+    operatorNamespace: ownNamespace() ?? DEFAULT_OPERATOR_NAMESPACE,
     leaderElect: "true",
     identity: `${hostname()}-${process.pid}`,
     httpAddress: ":8080",

@@ -1,5 +1,6 @@
 // `rollguard sandbox`: an embedded Kubernetes on this machine that stays up until Ctrl-C. It is a bundle of its own, loaded only
 // here; esbuild leaves this one import as it is, pointing at the file beside it.
+import { once } from "node:events";
 import { resolve } from "node:path";
 import { createLogger } from "../logger.ts";
 import { CliError, EXIT, type Io } from "./io.ts";
@@ -28,20 +29,12 @@ export async function sandbox(flags: SandboxFlags, program: string, io: Io): Pro
 
 In another terminal:
   export KUBECONFIG=${file}
-  ${program} operator --http-address off     # the operator, outside of the cluster
-  kubectl get rollguard -A                        # what there is
+  ${program} operator --http-address off   # the operator, outside of the cluster; it also needs a terminal of its own
   kubectl apply -f <your manifests>
+  kubectl get rollguard -A
   ${program} status -A
 `);
-    await new Promise<void>((done) => {
-      if (io.signal.aborted) return done();
-      // A listener alone keeps no process alive, and without --port nothing else may.
-      const alive = setInterval(() => {}, 60_000);
-      io.signal.addEventListener("abort", () => {
-        clearInterval(alive);
-        done();
-      });
-    });
+    if (!io.signal.aborted) await once(io.signal, "abort");
     io.err("ending …\n");
     return EXIT.ok;
   } finally {
