@@ -1,0 +1,27 @@
+// Part "memory": what the operator needs with nothing to guard.
+
+import { ms, type Row } from "./report.ts";
+import type { World } from "./world.ts";
+
+const GOAL_MB = 90;
+const WATCHED_MS = 15_000;
+const EVERY_MS = 3000;
+
+export const megabytes = (bytes: number): string => `${(bytes / 1_048_576).toFixed(1)} MB`;
+
+export async function memory(world: World): Promise<Row[]> {
+  const seen: number[] = [];
+  for (let left = WATCHED_MS; left > 0; left -= EVERY_MS) {
+    await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+    seen.push(await world.operator.residentBytes());
+  }
+  const highest = Math.max(...seen);
+  return [
+    {
+      what: "resident memory, nothing to guard",
+      goal: `≤ ${GOAL_MB} MB`,
+      measured: `${megabytes(highest)} (highest of ${seen.length} in ${ms(WATCHED_MS)}; at the end ${megabytes(seen.at(-1) ?? 0)})`,
+      met: highest <= GOAL_MB * 1_048_576,
+    },
+  ];
+}

@@ -1,0 +1,124 @@
+// Part "storm": a hundred deployments made at once until all serve, and a hundred that breach at the same moment.
+
+import type { KubeObject } from "../../src/kube/objects.ts";
+import {
+  applyPolicy,
+  applySource,
+  applyVersion,
+  CONCURRENCY,
+  COUNT,
+  deployment,
+  each,
+  INTERVAL_MS,
+  inParallel,
+  nameOf,
+  pinAll,
+  selectedBy,
+  untilProven,
+  versionName,
+} from "./models.ts";
+import { percentile, type Row, spread } from "./report.ts";
+import { BARE, type Deployed, GUARDED, type World } from "./world.ts";
+
+const DEPLOYMENTS = 100;
+const SERVICE_OF_SLICE = "kubernetes.io/service-name";
+
+const seconds = (value: number): string => `${(value / 1000).toFixed(2)} s`;
+
+export async function storm(world: World): Promise<Row[]> {
+  await applySource(world);
+  await applyPolicy(world, "3s");
+  await applyVersion(world, 1);
+  const created = await creation(world);
+  await untilProven(world, DEPLOYMENTS);
+  await applyPolicy(world, "10m");
+  return [created, ...(await breaches(world))];
+}
+
+async function creation(world: World): Promise<Row> {
+  const before = world.requests.length;
+  const begun = performance.now();
+  const serving = world.slices.until("all deployments serve", () => {
+    const ready = world.slices
+      .list(GUARDED)
+      .filter((slice) => (slice.endpoints ?? []).some((endpoint) => endpoint.conditions?.ready !== false))
+      .map((slice) => slice.metadata.labels?.[SERVICE_OF_SLICE]);
+    return new Set(ready.filter((name) => name?.match(/^m\d+$/))).size === DEPLOYMENTS;
+  });
+  await pinAll(world, DEPLOYMENTS, 1);
+  const took = (await serving) - begun;
+  const writes = world.requests
+    .slice(before)
+    .filter((request) => request.method !== "GET" && !request.resource.startsWith("leases")).length;
+  const bare = await bareWrites(world, writes + DEPLOYMENTS);
+  return {
+    what: `${DEPLOYMENTS} deployments created → all serving`,
+    goal: "≤ 1.25 × the bare writes",
+    measured: `${seconds(took)}, ${(writes / DEPLOYMENTS).toFixed(1)} writes of the operator each`,
+    ratio: `${(took / bare).toFixed(2)} × as many bare writes (${seconds(bare)})`,
+    met: took <= 1.25 * bare,
+  };
+}
+
+/** As many status writes, as many at once, of which nothing follows. */
+async function bareWrites(world: World, count: number): Promise<number> {
+  const objects: Deployed[] = [];
+  const status = world.deployments.get(GUARDED, nameOf(0))?.status;
+  for (let lane = 0; lane < CONCURRENCY; lane++) {
+    objects.push({ ...(await world.client.create<KubeObject>(deployment(`bare-${lane}`, 1, BARE))), status } as Deployed);
+  }
+  const begun = performance.now();
+  await inParallel(count, CONCURRENCY, async (index, lane) => {
+    const object = objects[lane];
+    objects[lane] = (await world.client.replaceStatus({
+      ...object,
+      status: { ...object?.status, message: `bare write ${index}` },
+    } as KubeObject)) as Deployed;
+  });
+  return performance.now() - begun;
+}
+
+async function breaches(world: World): Promise<Row[]> {
+  await applyVersion(world, 2);
+  await pinAll(world, DEPLOYMENTS, 2);
+  await world.deployments.until("all deployments bake version 2", () =>
+    each(world, DEPLOYMENTS, (one) => one.status?.phase === "Baking" && one.status.active?.version === versionName(2)),
+  );
+  const committed = new Map<string, number>();
+  const moved = new Map<string, number>();
+  const offs = [
+    world.deployments.on((object, at) => {
+      const { name, namespace } = object.metadata;
+      if (namespace === GUARDED && object.status?.rollback && !committed.has(name)) committed.set(name, at);
+    }),
+    world.services.on((service, at) => {
+      const { name } = service.metadata;
+      if (/^m\d+$/.test(name) && selectedBy(service) === 1 && !moved.has(name)) moved.set(name, at);
+    }),
+  ];
+  const visible = performance.now();
+  for (let index = 0; index < DEPLOYMENTS; index++) world.source.spoil(`${nameOf(index)}-r2`);
+  const last = await world.services.until("all traffic is back on version 1", () => moved.size === DEPLOYMENTS);
+  for (const off of offs) off();
+  const took = last - visible;
+  const names = [...moved.keys()];
+  const sinceAnswer = names.map(
+    (name) => (committed.get(name) ?? Number.NaN) - (world.source.badAnswers(`${name}-r2`)[COUNT - 1] ?? Number.NaN),
+  );
+  const sinceDecision = names.map((name) => (moved.get(name) ?? Number.NaN) - (committed.get(name) ?? Number.NaN));
+  const beyond = took - INTERVAL_MS * COUNT;
+  return [
+    {
+      what: `${DEPLOYMENTS} breach at once → all traffic moved, beyond interval × count`,
+      goal: "≤ 1 s (1,000 in 10 s)",
+      measured: `${seconds(Math.max(beyond, 0))} (${seconds(took)} after the breach was visible)`,
+      met: beyond <= 1000,
+    },
+    { what: "  of these: completing answer → return committed", measured: spread(sinceAnswer) },
+    {
+      what: "  of these: decision seen → traffic selector written",
+      measured: spread(sinceDecision),
+      ratio: `slowest ${Math.round(percentile(sinceDecision, 1))} ms`,
+    },
+  ];
+}
