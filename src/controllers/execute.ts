@@ -7,11 +7,11 @@ import type { Plan } from "../core/plan.ts";
 import type { Snapshot } from "../core/snapshot.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { isKind } from "../kube/errors.ts";
-import type { ConfigMap, KubeObject } from "../kube/objects.ts";
+import type { ConfigMap, KubeObject, Service } from "../kube/objects.ts";
 import { RESOURCES, type Resource, resourceOf } from "../kube/resources.ts";
 import { type Caches, splitKey } from "./caches.ts";
 import { isControlledBy, type KeptRevision, keptOf, REVOKED_ANNOTATION } from "./facts.ts";
-import { childDeployment, configMapCopy, controllerRevision, differences, service } from "./objects.ts";
+import { childDeployment, configMapCopy, controllerRevision, differences, portsInTheWay, service } from "./objects.ts";
 
 /** A child or Service of ours whose name another owner has. */
 export class NameTaken extends Error {}
@@ -21,6 +21,8 @@ export interface Executor {
   caches: Caches;
   /** Throws unless this operator holds the lease for long enough to finish a write. */
   assertLeading(): void;
+  /** What was applied to an object as it is without changing it: the same again would change nothing either. */
+  settled: WeakMap<KubeObject, string>;
 }
 
 /** Takes the write-ahead step: the status, with the resource version that was decided on as its precondition. */
@@ -55,11 +57,38 @@ async function applyWhereDifferent(
   if (present && !mayWrite(present, wanted, owner))
     throw new NameTaken(`${wanted.kind} ${wanted.metadata.name} exists and is not controlled by this ModelDeployment`);
   if (present && differences(wanted, present).length === 0) return false;
+  // Written otherwise than the server keeps it ("1024Mi", an empty value): seen once, not in every pass.
+  const text = JSON.stringify(wanted);
+  if (present && executor.settled.get(present) === text) return false;
   executor.assertLeading();
   const { resourceVersion } = present?.metadata ?? {};
   const object = resourceVersion === undefined ? wanted : { ...wanted, metadata: { ...wanted.metadata, resourceVersion } };
-  await executor.client.apply(object, { fieldManager: FIELD_MANAGER, force: true, ...(lane ? { lane } : {}) });
+  const applied = await executor.client.apply(object, { fieldManager: FIELD_MANAGER, force: true, ...(lane ? { lane } : {}) });
+  if (present && applied.metadata.resourceVersion === resourceVersion) executor.settled.set(present, text);
   return true;
+}
+
+/** As above; a port that somebody else put under the name of ours goes first, since apply takes no item away from its owner. */
+async function applyService(
+  executor: Executor,
+  wanted: Service,
+  live: Service | undefined,
+  owner: string | undefined,
+  lane?: "urgent",
+): Promise<void> {
+  let present = live;
+  if (present && mayWrite(present, wanted, owner) && portsInTheWay(wanted, present)) {
+    executor.assertLeading();
+    const { namespace, name, resourceVersion } = present.metadata;
+    present = await executor.client.patch<Service>(
+      RESOURCES.services,
+      { namespace, name },
+      "merge",
+      { metadata: { resourceVersion }, spec: { ports: wanted.spec.ports } },
+      { fieldManager: FIELD_MANAGER, ...(lane ? { lane } : {}) },
+    );
+  }
+  await applyWhereDifferent(executor, wanted, present, owner, lane);
 }
 
 function mayWrite(present: KubeObject, wanted: KubeObject, owner: string | undefined): boolean {
@@ -76,10 +105,10 @@ async function writeServices(executor: Executor, key: string, deployment: ModelD
   const { name, uid } = deployment.metadata;
   const find = (wanted: string) => live.find((one) => one.metadata.name === wanted);
   if (plan.service !== undefined) {
-    await applyWhereDifferent(executor, service(deployment, plan.service, decision, false), find(name), uid, "urgent");
+    await applyService(executor, service(deployment, plan.service, decision, false), find(name), uid, "urgent");
   }
   if (plan.preview !== undefined) {
-    await applyWhereDifferent(executor, service(deployment, plan.preview, decision, true), find(previewName(name)), uid);
+    await applyService(executor, service(deployment, plan.preview, decision, true), find(previewName(name)), uid);
   }
 }
 

@@ -99,11 +99,35 @@ export function configMapCopy(deployment: ModelDeployment, revision: number, ori
   };
 }
 
-/** Paths at which `live` lacks what `wanted` says; empty: nothing is to be written. Lists are compared element by element. */
+/** True where a port of `live` has a name of ours and is another port: both together would be refused. */
+export function portsInTheWay(wanted: Service, live: Service): boolean {
+  const ours = wanted.spec.ports ?? [];
+  return (live.spec.ports ?? []).some((port) => ours.some((one) => one.name === port.name && one.port !== port.port));
+}
+
+/**
+ * Lists that Kubernetes merges item by item, and what an item is known by: other writers may have items of their own in them.
+ * Every other list is one value.
+ */
+const ITEM_KEYS: Readonly<Record<string, readonly string[]>> = {
+  containers: ["name"],
+  initContainers: ["name"],
+  env: ["name"],
+  volumes: ["name"],
+  imagePullSecrets: ["name"],
+  volumeMounts: ["mountPath"],
+  ports: ["containerPort", "port"],
+  ownerReferences: ["uid"],
+};
+
+/** Paths at which `live` lacks what `wanted` says; empty: nothing is to be written. What `live` has beyond it is somebody else's. */
 export function differences(wanted: unknown, live: unknown, path = ""): string[] {
   if (Array.isArray(wanted)) {
-    if (!Array.isArray(live) || live.length !== wanted.length) return [path];
-    return wanted.flatMap((item, index) => differences(item, live[index], `${path}[${index}]`));
+    if (!Array.isArray(live)) return [path];
+    const keys = ITEM_KEYS[path.slice(path.lastIndexOf(".") + 1)];
+    if (!keys && live.length !== wanted.length) return [path];
+    const same = (item: unknown) => live.find((other) => keys?.every((key) => member(item, key) === member(other, key)));
+    return wanted.flatMap((item, index) => differences(item, keys ? same(item) : live[index], `${path}[${index}]`));
   }
   if (typeof wanted === "object" && wanted !== null) {
     if (typeof live !== "object" || live === null) return [path];
@@ -113,4 +137,8 @@ export function differences(wanted: unknown, live: unknown, path = ""): string[]
     );
   }
   return wanted === live ? [] : [path];
+}
+
+function member(item: unknown, key: string): unknown {
+  return typeof item === "object" && item !== null ? (item as Record<string, unknown>)[key] : undefined;
 }

@@ -163,7 +163,7 @@ async function lead(
     onAnswer: (key) => queue.addUrgent(key),
   });
   const events = new EventRecorder({ client, clock, logger, controller: "rollguard.dev/operator", instance: options.identity });
-  const executor: Executor = { client, caches, assertLeading };
+  const executor: Executor = { client, caches, assertLeading, settled: new WeakMap() };
   const reconciler = new Reconciler({
     ...executor,
     memory,
