@@ -7,6 +7,10 @@ import { type RunningServer, startServer } from "../server/server.ts";
 import { createMetrics } from "../telemetry.ts";
 import { buildInfo } from "../version.ts";
 import { EXIT, type Io } from "./io.ts";
+import { compact } from "./memory.ts";
+
+/** The caches are filled by then, and nobody depends on us yet. */
+const COMPACT_AFTER_MS = 2000;
 
 /** Resolves with the exit code. Throws a ConfigError for flags that can't be used. */
 export async function operator(flags: OperatorFlags, io: Io): Promise<number> {
@@ -30,6 +34,7 @@ export async function operator(flags: OperatorFlags, io: Io): Promise<number> {
     const { identity, namespaces = "all", environment } = options;
     logger.info({ ...buildInfo(), identity, namespaces, environment, http }, "rollguard begins");
     const { runOperator } = await import("../controllers/operator.ts");
+    systemClock.after(COMPACT_AFTER_MS, compact);
     await runOperator(options, { logger, metrics, health, clock: systemClock, signal: io.signal });
     logger.info({}, "rollguard ends");
     // Without a signal it is the lease that was lost: a fresh process begins anew.
