@@ -12,8 +12,9 @@ const { values } = parseArgs({ options: { sourcemap: { type: "boolean", default:
 const outdir = values.outdir ?? join(root, "dist");
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
 
-/** The commit of the tree, marked where the tree differs from it; empty outside of a git checkout (a package, an image). */
+/** The commit of the tree, marked where the tree differs from it; ROLLGUARD_COMMIT outside of a git checkout, as in an image. */
 function commit(): string {
+  if (process.env.ROLLGUARD_COMMIT) return process.env.ROLLGUARD_COMMIT;
   const git = (...args: string[]) =>
     execFileSync("git", args, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
   try {
