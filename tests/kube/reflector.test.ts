@@ -337,7 +337,7 @@ const FAULTS: (FaultAction | undefined)[] = [
 describe("whatever the server does", () => {
   test("the copy ends up as the server, and the changes that were told add up to it", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+      fc.asyncProperty(fc.array(step, { maxLength: 40, size: "max" }), async (steps) => {
         const told = new Map<string, string | undefined>();
         const r = setUp({
           onChange: (type, key, object, previous) => {

@@ -184,7 +184,7 @@ describe("in any order of calls", () => {
   test("the heap gives the earliest of what is in it, whatever was taken out of its middle", () => {
     const item = fc.record({ at: fc.integer({ min: 0, max: 50 }), remove: fc.boolean() });
     fc.assert(
-      fc.property(fc.array(item, { maxLength: 60 }), (items) => {
+      fc.property(fc.array(item, { minLength: 10, maxLength: 60, size: "max" }), (items) => {
         const heap = new DueHeap<{ at: number }>((it) => it.at);
         for (const it of items) heap.push(it);
         for (const it of items.filter((one) => one.remove)) heap.remove(it);
@@ -203,7 +203,7 @@ describe("in any order of calls", () => {
 
   test("never the same key twice at once, nothing asked for is lost, and nothing comes later than it was asked for", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 60 }), async (steps) => {
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 60, size: "max" }), async (steps) => {
         const { clock, queue } = setUp();
         const running = new Map<string, Work>();
         // What a plain model demands: the time by which each key must have been handed out, while it could be.
