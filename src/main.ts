@@ -7,12 +7,11 @@ import { run } from "./cli/program.ts";
 import { terminalHints } from "./config.ts";
 
 const ending = new AbortController();
-let signals = 0;
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(name, () => {
-    ending.abort(new Error(`ended by ${name}`));
     // Whoever asks twice does not want to wait.
-    if (++signals > 1) process.exit(130);
+    if (ending.signal.aborted) process.exit(130);
+    ending.abort(new Error(`ended by ${name}`));
   });
 }
 // `rollguard history x | head` closes our output early; that is no failure.
