@@ -24,6 +24,11 @@ export const RevisionRefSchema = RevisionIdentitySchema.extend({
   judgedFrom: time().optional().describe("Since when its samples are judged, less the warm-up; moves when a bake begins anew."),
   lostTrafficAt: time().optional().describe("Of a standby: when it lost the traffic; its pods are replaced after the drain."),
   promoted: z.boolean().optional().describe("A person promoted it while it baked."),
+  breached: z
+    .boolean()
+    .optional()
+    .describe("It breached while it baked and was not taken back; when that is over, its bake begins anew."),
+  starved: z.boolean().optional().describe("It has baked for too long without enough data; a person was told."),
 });
 /** A revision in one of the positions of the status. */
 export type RevisionRef = z.infer<typeof RevisionRefSchema>;
@@ -242,6 +247,7 @@ export const ModelDeploymentStatusSchema = z.object({
   pending: z
     .object({
       reason: reason(),
+      version: name().describe("The pin."),
       message: message(),
       since: time(),
       overdue: z.boolean().optional().describe("It has waited too long for a version on its way."),

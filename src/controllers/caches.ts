@@ -3,7 +3,7 @@
 import type { MetricSource } from "../api/metricsource.ts";
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import type { ModelVersion } from "../api/modelversion.ts";
-import { FIELD_MANAGER, LABELS } from "../api/names.ts";
+import { FIELD_MANAGER, GROUP, LABELS } from "../api/names.ts";
 import type { RollbackPolicy } from "../api/rollbackpolicy.ts";
 import type { Clock } from "../clock.ts";
 import { configMapHash } from "../core/hash.ts";
@@ -15,7 +15,11 @@ import { RESOURCES, type Resource } from "../kube/resources.ts";
 import type { Logger } from "../log.ts";
 
 /** A ModelDeployment as cached: who owns the field of its pin is read before the managed fields are dropped. */
-export type CachedDeployment = ModelDeployment & { pinManager?: string };
+export type CachedDeployment = ModelDeployment & {
+  pinManager?: string;
+  /** Who wrote each of our annotations, by annotation. */
+  annotators?: Readonly<Record<string, string>>;
+};
 
 /** A ConfigMap as cached: its content is read again when it is copied. */
 export type CachedConfigMap = KubeObject & { contentHash: string };
@@ -41,9 +45,22 @@ function pinManager(object: KubeObject): string | undefined {
   return owners.sort((a, b) => ((a.time ?? "") < (b.time ?? "") ? 1 : -1))[0]?.manager;
 }
 
+function annotatorsOf(object: KubeObject): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const entry of object.metadata.managedFields ?? []) {
+    const metadata = entry.fieldsV1?.["f:metadata"] as Record<string, unknown> | undefined;
+    const annotations = metadata?.["f:annotations"];
+    if (typeof annotations !== "object" || annotations === null) continue;
+    for (const key of Object.keys(annotations))
+      if (key.startsWith(`f:${GROUP}/`)) found[key.slice(2)] = entry.manager ?? "unknown";
+  }
+  return found;
+}
+
 function trimDeployment(object: CachedDeployment): CachedDeployment {
   const manager = pinManager(object as KubeObject);
-  return manager === undefined ? object : { ...object, pinManager: manager };
+  const annotators = annotatorsOf(object as KubeObject);
+  return { ...object, ...(manager === undefined ? {} : { pinManager: manager }), annotators };
 }
 
 function trimConfigMap(object: ConfigMap): CachedConfigMap {

@@ -16,6 +16,15 @@ import { childDeployment, configMapCopy, controllerRevision, differences, portsI
 /** A child or Service of ours whose name another owner has. */
 export class NameTaken extends Error {}
 
+/** The API server refuses the Deployment of a revision as it is: its template is not valid here, or a quota forbids it. */
+export class ChildRefused extends Error {
+  readonly revision: number;
+  constructor(revision: number, message: string) {
+    super(message);
+    this.revision = revision;
+  }
+}
+
 export interface Executor {
   client: KubeClient;
   caches: Caches;
@@ -138,6 +147,10 @@ async function createIfMissing(executor: Executor, object: KubeObject): Promise<
     await executor.client.create(object, { fieldManager: FIELD_MANAGER });
   } catch (error) {
     if (!isKind(error, "AlreadyExists")) throw error;
+    const { namespace, name, ownerReferences } = object.metadata;
+    const present = await executor.client.get(resourceOf(object), { namespace, name });
+    if (isControlledBy(present, ownerReferences?.[0]?.uid)) return;
+    throw new NameTaken(`${object.kind} ${name} exists and is not controlled by this ModelDeployment`);
   }
 }
 
@@ -154,17 +167,20 @@ async function writeChildren(
   // Those that grow come first: whoever waits for them waits less.
   const size = (revision: number) => live.find((one) => one.metadata.name === childName(name, revision))?.spec.replicas ?? 0;
   const ordered = [...plan.children].sort((a, b) => b.replicas - size(b.revision) - (a.replicas - size(a.revision)));
-  for (const child of ordered) {
-    const content = kept(child.revision);
-    if (!content) continue;
-    const wanted = childDeployment(deployment, content, { ...child, decision });
-    await applyWhereDifferent(
-      executor,
-      wanted,
-      live.find((one) => one.metadata.name === wanted.metadata.name),
-      uid,
-    );
-  }
+  await eachStep(
+    ordered.map((child) => async () => {
+      const content = kept(child.revision);
+      if (!content) return;
+      const wanted = childDeployment(deployment, content, { ...child, decision });
+      const present = live.find((one) => one.metadata.name === wanted.metadata.name);
+      try {
+        await applyWhereDifferent(executor, wanted, present, uid);
+      } catch (error) {
+        if (!isKind(error, "Invalid", "Forbidden")) throw error;
+        throw new ChildRefused(child.revision, error.message);
+      }
+    }),
+  );
 }
 
 async function remove(executor: Executor, resource: Resource, object: KubeObject): Promise<void> {
@@ -190,6 +206,7 @@ async function annotateRevisions(
   snapshot: Snapshot,
 ): Promise<void> {
   for (const object of executor.caches.revisions.of(key)) {
+    if (!isControlledBy(object, deployment.metadata.uid)) continue;
     const annotations: Record<string, string> = {};
     if (plan.proof && plan.proof.revision === object.revision) {
       annotations[ANNOTATIONS.provenAt] = plan.proof.provenAt;
@@ -246,14 +263,23 @@ async function prune(
     if (kept.has(object.revision) || !isControlledBy(object, deployment.metadata.uid)) continue;
     for (const name of Object.keys(keptOf(object)?.configMaps ?? {})) {
       const copy = executor.caches.configMaps.get(object.metadata.namespace, `${object.metadata.name}-${name}`);
-      if (copy) await remove(executor, RESOURCES.configMaps, copy);
+      // A ConfigMap of a user may have such a name too.
+      if (copy && isControlledBy(copy, deployment.metadata.uid)) await remove(executor, RESOURCES.configMaps, copy);
     }
     await remove(executor, RESOURCES.controllerRevisions, object);
   }
 }
 
+/** Runs every step, whatever becomes of the others, and throws the first error at the end. */
+async function eachStep(steps: readonly (() => Promise<void>)[]): Promise<void> {
+  const errors: unknown[] = [];
+  for (const step of steps) await step().catch((error: unknown) => errors.push(error));
+  if (errors.length > 0) throw errors.find((error) => error instanceof ChildRefused || error instanceof NameTaken) ?? errors[0];
+}
+
 /**
  * Makes the cluster what the plan says. Level-based: what is right already is not written, what failed is tried in the next pass.
+ * One refused object holds up no other: a bad candidate must not keep the target of a return from being scaled up.
  * @param render the content of a revision that is not kept yet
  */
 export async function carryOut(
@@ -264,27 +290,33 @@ export async function carryOut(
   plan: Plan,
   render: (revision: number) => KeptRevision | undefined,
 ): Promise<void> {
-  await writeServices(executor, key, deployment, plan);
   const fresh = new Map<number, KeptRevision>();
   const kept = (revision: number): KeptRevision | undefined => {
     const object = executor.caches.revisions.of(key).find((one) => one.revision === revision);
     return (object && keptOf(object)) ?? fresh.get(revision);
   };
-  if (plan.keep !== undefined) {
+  const keepCandidate = async () => {
     const revision = plan.keep;
-    await writeRevision(executor, key, deployment, revision, () => {
-      const content = render(revision);
-      if (content) fresh.set(revision, content);
-      return content;
-    });
-  }
-  await annotateRevisions(executor, key, deployment, plan, snapshot);
-  await writeChildren(executor, key, deployment, plan, kept);
+    if (revision === undefined) return;
+    const content = render(revision);
+    await writeRevision(executor, key, deployment, revision, () => content);
+    // Only now: nothing may run of a revision that is not kept.
+    if (content) fresh.set(revision, content);
+  };
+  await eachStep([
+    () => writeServices(executor, key, deployment, plan),
+    keepCandidate,
+    () => annotateRevisions(executor, key, deployment, plan, snapshot),
+    () => writeChildren(executor, key, deployment, plan, kept),
+    () => removeChildren(executor, key, deployment, plan),
+    () => prune(executor, key, deployment, snapshot, plan),
+  ]);
+}
+
+async function removeChildren(executor: Executor, key: string, deployment: ModelDeployment, plan: Plan): Promise<void> {
   for (const revision of plan.remove) {
-    const object = executor.caches.children
-      .of(key)
-      .find((one) => one.metadata.name === childName(deployment.metadata.name, revision));
+    const name = childName(deployment.metadata.name, revision);
+    const object = executor.caches.children.of(key).find((one) => one.metadata.name === name);
     if (object && isControlledBy(object, deployment.metadata.uid)) await remove(executor, RESOURCES.deployments, object);
   }
-  await prune(executor, key, deployment, snapshot, plan);
 }

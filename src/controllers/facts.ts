@@ -47,7 +47,8 @@ export function isControlledBy(object: KubeObject, uid: string | undefined): boo
 
 export function decisionOf(object: KubeObject): number {
   const number = Number(object.metadata.annotations?.[ANNOTATIONS.decision] ?? 0);
-  return Number.isInteger(number) && number >= 0 ? number : 0;
+  // A number without room above it is none of ours: counting on from it would make the status unwritable.
+  return Number.isSafeInteger(number) && number >= 0 && number < 2 ** 50 ? number : 0;
 }
 
 function isReady(pod: Pod): boolean {
@@ -188,6 +189,8 @@ export const REVOKED_ANNOTATION = "rollguard.dev/revoked";
 /** `<target>/<token>`; the target of pause and resume may be left out by people, so a value without a slash is all token. */
 export function personRequest(raw: string | undefined): PersonRequest | undefined {
   if (raw === undefined || raw === "" || raw.length > 256) return undefined;
-  const slash = raw.indexOf("/");
-  return slash < 0 ? { target: "", token: raw, raw } : { target: raw.slice(0, slash), token: raw.slice(slash + 1), raw };
+  const clean = sanitizeLine(raw, 256);
+  const slash = clean.indexOf("/");
+  if (slash < 0) return { target: "", token: clean, raw: clean };
+  return { target: clean.slice(0, slash), token: clean.slice(slash + 1), raw: clean };
 }

@@ -1,8 +1,8 @@
 // What an operator remembers between passes and may lose without harm: the status it wrote before the cache shows it,
-// what the probe inference said, and which of our names are taken.
+// what the probe inference said, which of our names are taken, and which objects were refused.
 
 import type { ModelDeployment } from "../api/modeldeployment.ts";
-import type { ProbeFacts, RevisionRef } from "../core/snapshot.ts";
+import type { ProbeFacts, RefusedChild, RevisionRef } from "../core/snapshot.ts";
 
 /** True where resource version `a` is newer than `b`. They are decimal numbers that grow (KEP-5504 makes this a promise). */
 export function isNewer(a: string | undefined, b: string | undefined): boolean {
@@ -15,6 +15,7 @@ const attemptOf = (candidate: RevisionRef) => `${candidate.hash}/${candidate.jud
 export class Memory {
   #written = new Map<string, ModelDeployment>();
   #taken = new Map<string, string>();
+  #refused = new Map<string, RefusedChild>();
   #probes = new Map<string, ProbeFacts & { attempt: string }>();
 
   /** The newer of what the cache shows and what was written last. */
@@ -54,7 +55,18 @@ export class Memory {
     else this.#taken.set(key, message);
   }
 
+  /** What the API server said of a revision's Deployment that it would not take. */
+  refused(key: string): RefusedChild | undefined {
+    return this.#refused.get(key);
+  }
+
+  noteRefused(key: string, refused: RefusedChild | undefined): void {
+    if (refused === undefined) this.#refused.delete(key);
+    else this.#refused.set(key, refused);
+  }
+
   forget(key: string): void {
+    this.#refused.delete(key);
     this.#taken.delete(key);
     this.#written.delete(key);
     this.#probes.delete(key);

@@ -4,8 +4,18 @@ import { ANNOTATIONS, LABELS, previewName, REQUESTS } from "../api/names.ts";
 import { resolvePolicy } from "../core/resolve.ts";
 import type { Child, PersonRequest, PodFacts, RequestKind, ServiceFacts, Snapshot } from "../core/snapshot.ts";
 import type { EndpointSlice } from "../kube/objects.ts";
+import { sanitizeLine } from "../text.ts";
 import { type CachedDeployment, type Caches, splitKey } from "./caches.ts";
-import { childFacts, knownRevision, personRequest, podFacts, readyByRevision, revisionOf, serviceFacts } from "./facts.ts";
+import {
+  childFacts,
+  isControlledBy,
+  knownRevision,
+  personRequest,
+  podFacts,
+  readyByRevision,
+  revisionOf,
+  serviceFacts,
+} from "./facts.ts";
 import type { Memory } from "./memory.ts";
 import { resolvePin } from "./pin.ts";
 import type { Sampler } from "./sampler.ts";
@@ -64,6 +74,23 @@ function requestsOf(deployment: CachedDeployment): Partial<Record<RequestKind, P
   return found;
 }
 
+/** Who wrote a request, as far as the field managers tell. */
+function requestersOf(deployment: CachedDeployment): Snapshot["requestedBy"] {
+  const found: Snapshot["requestedBy"] = {};
+  for (const kind of REQUESTS) {
+    const manager = deployment.annotators?.[ANNOTATIONS[kind]];
+    if (manager !== undefined) found[kind] = { name: manager, source: "FieldManager" };
+  }
+  return found;
+}
+
+/** The revoked ones among the versions that the status names. */
+function revokedAmong(deployment: CachedDeployment, isRevoked: (version: string) => boolean): Set<string> {
+  const { active, candidate, standby, lastHealthy } = deployment.status ?? {};
+  const names = [active, candidate, standby, lastHealthy].flatMap((ref) => (ref ? [ref.version] : []));
+  return new Set(names.filter(isRevoked));
+}
+
 /** The highest numbers that records used, also those of an earlier object of this name. */
 function floorOf(caches: Caches, key: string, uid: string | undefined): Snapshot["floor"] & { recorded: Set<number> } {
   const records = caches.records
@@ -109,6 +136,7 @@ export function observe(observer: Observer, key: string, deployment: CachedDeplo
   const active = serviceOf(caches, key, deployment, deployment.metadata.name);
   const preview = serviceOf(caches, key, deployment, previewName(deployment.metadata.name));
   const taken = memory.nameTaken(key);
+  const refused = memory.refused(key);
   const cause = deployment.metadata.annotations?.[ANNOTATIONS.changeCause];
   return {
     deployment,
@@ -124,7 +152,12 @@ export function observe(observer: Observer, key: string, deployment: CachedDeplo
       (name) => caches.configMaps.get(namespace, name)?.contentHash,
     ),
     policy: policyOf(caches, deployment),
-    revisions: caches.revisions.of(key).flatMap((one) => knownRevision(one, isRevoked) ?? []),
+    // What an earlier deployment of this name left is not ours, and about to be collected.
+    revisions: caches.revisions
+      .of(key)
+      .filter((one) => isControlledBy(one, deployment.metadata.uid))
+      .flatMap((one) => knownRevision(one, isRevoked) ?? []),
+    revokedVersions: revokedAmong(deployment, isRevoked),
     children: childrenOf(caches, key, deployment),
     ...(active ? { active } : {}),
     ...(preview ? { preview } : {}),
@@ -134,8 +167,10 @@ export function observe(observer: Observer, key: string, deployment: CachedDeplo
     recorded,
     requests: requestsOf(deployment),
     pinnedBy: { name: deployment.pinManager ?? "unknown", source: "FieldManager" },
-    ...(cause === undefined ? {} : { changeCause: cause.slice(0, 1024) }),
+    requestedBy: requestersOf(deployment),
+    ...(cause === undefined ? {} : { changeCause: sanitizeLine(cause, 1024) }),
     environment: environmentOf(observer, namespace),
     ...(taken === undefined ? {} : { nameTaken: taken }),
+    ...(refused === undefined ? {} : { refused }),
   };
 }

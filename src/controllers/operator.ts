@@ -13,7 +13,7 @@ import { countApiCalls, type Metrics } from "../telemetry.ts";
 import { userAgent } from "../version.ts";
 import { WorkQueue } from "../workqueue/queue.ts";
 import { runWorkers } from "../workqueue/worker.ts";
-import { Caches } from "./caches.ts";
+import { Caches, splitKey } from "./caches.ts";
 import type { Executor } from "./execute.ts";
 import { revisionOf } from "./facts.ts";
 import { Memory } from "./memory.ts";
@@ -124,6 +124,8 @@ async function lead(
   const queue = new WorkQueue({ clock });
   const versions = new WorkQueue({ clock });
   const memory = new Memory();
+  const { namespaces } = options;
+  const isWatched = (key: string) => namespaces === undefined || namespaces.includes(splitKey(key).namespace);
   const assertLeading = () => {
     if (remainingMs() < WRITE_LIMIT_MS) throw new NotLeading("the lease is not held for long enough to finish a write");
   };
@@ -132,7 +134,9 @@ async function lead(
     clock,
     logger,
     ...(options.namespaces?.length === 1 ? { namespace: options.namespaces[0] } : {}),
-    onChange: (key) => queue.add(key),
+    onChange: (key) => {
+      if (isWatched(key)) queue.add(key);
+    },
     onVersion: (key) => versions.add(key),
   });
   const sources = new Sources({

@@ -15,7 +15,11 @@ export interface ProberDeps {
   onAnswer(key: string): void;
 }
 
+type Probe = NonNullable<ModelDeployment["spec"]["probe"]>;
+
 const BETWEEN_ATTEMPTS_MS = 500;
+/** Between rounds in which a pod gave no answer at all. */
+const AGAIN_MS = 2000;
 
 export class Prober {
   #deps: ProberDeps;
@@ -36,7 +40,8 @@ export class Prober {
       this.forget(key);
       return;
     }
-    if (this.#running.has(key) || this.#deps.memory.probe(key, candidate)?.outcome !== undefined) return;
+    const known = this.#deps.memory.probe(key, candidate)?.outcome;
+    if (this.#running.has(key) || known === "Passed" || known === "Failed") return;
     const abort = new AbortController();
     this.#running.set(key, abort);
     void this.#run(key, candidate, probe, abort.signal);
@@ -52,42 +57,36 @@ export class Prober {
     await this.#dispatcher.destroy();
   }
 
-  async #run(
-    key: string,
-    candidate: RevisionRef,
-    probe: NonNullable<ModelDeployment["spec"]["probe"]>,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { memory, onAnswer } = this.#deps;
-    const facts = await this.#all(key, candidate.revision, probe, signal).catch(
-      (error: unknown): ProbeFacts => ({
-        revision: candidate.revision,
-        outcome: "Failed",
-        message: `the probe could not be asked: ${String(error)}`,
-      }),
-    );
-    if (signal.aborted) return;
-    this.#running.delete(key);
-    memory.probed(key, candidate, facts);
-    onAnswer(key);
+  async #run(key: string, candidate: RevisionRef, probe: Probe, signal: AbortSignal): Promise<void> {
+    const { memory, onAnswer, clock } = this.#deps;
+    while (!signal.aborted) {
+      const facts = await this.#all(key, candidate.revision, probe, signal).catch(
+        // Ours or the network's fault, never the model's: asked again.
+        (): ProbeFacts => ({ revision: candidate.revision, outcome: "Running", message: "the probe could not be asked" }),
+      );
+      if (signal.aborted) return;
+      memory.probed(key, candidate, facts);
+      onAnswer(key);
+      if (facts.outcome !== "Running") break;
+      await sleep(clock, AGAIN_MS, signal).catch(() => undefined);
+    }
+    if (!signal.aborted) this.#running.delete(key);
   }
 
-  async #all(
-    key: string,
-    revision: number,
-    probe: NonNullable<ModelDeployment["spec"]["probe"]>,
-    signal: AbortSignal,
-  ): Promise<ProbeFacts> {
-    let message = "";
-    for (const target of this.#deps.targets(key, revision, probe.port)) {
+  async #all(key: string, revision: number, probe: Probe, signal: AbortSignal): Promise<ProbeFacts> {
+    let message = "no pod is ready to be asked";
+    const targets = this.#deps.targets(key, revision, probe.port);
+    for (const target of targets) {
       const answer: ProbeAnswer =
         target.port === undefined
           ? { outcome: "Failed", message: `probe.port: the container has no port ${probe.port}` }
           : await this.#attempts(requestOf(probe), { ip: target.ip, port: target.port }, probe.attempts, signal);
       message = `${target.name}: ${answer.message}`;
-      if (answer.outcome !== "Passed") return { revision, outcome: "Failed", message };
+      // No answer may be the network's or a pod's that is going: only an answer that is not as expected is the model's.
+      if (answer.outcome === "NoAnswer") return { revision, outcome: "Running", message };
+      if (answer.outcome === "Failed") return { revision, outcome: "Failed", message };
     }
-    return { revision, outcome: "Passed", message };
+    return { revision, outcome: targets.length > 0 ? "Passed" : "Running", message };
   }
 
   async #attempts(
@@ -105,7 +104,7 @@ export class Prober {
   }
 }
 
-function requestOf(probe: NonNullable<ModelDeployment["spec"]["probe"]>): ProbeRequest {
+function requestOf(probe: Probe): ProbeRequest {
   return {
     path: probe.path,
     method: probe.method,

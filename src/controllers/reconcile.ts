@@ -1,7 +1,7 @@
 // One pass over a deployment: observe once → decide purely → write the status → act on it → record and tell.
 // The loop knows keys only; whatever went wrong is tried again from what is true then.
 
-import { formatDuration } from "../api/common.ts";
+import { formatDuration, parseDuration } from "../api/common.ts";
 import { childName } from "../api/names.ts";
 import { type Decision, decide } from "../core/decide.ts";
 import { checksFor, judgedFrom, stageOf } from "../core/evidence.ts";
@@ -11,8 +11,9 @@ import type { EventRecorder } from "../kube/events.ts";
 import { RESOURCES } from "../kube/resources.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../telemetry.ts";
+import { sanitizeLine } from "../text.ts";
 import { type CachedDeployment, splitKey } from "./caches.ts";
-import { carryOut, type Executor, NameTaken, writeStatus } from "./execute.ts";
+import { ChildRefused, carryOut, type Executor, NameTaken, writeStatus } from "./execute.ts";
 import { decisionOf, isControlledBy, type KeptRevision } from "./facts.ts";
 import { type Observer, observe } from "./observe.ts";
 import { keep } from "./pin.ts";
@@ -29,6 +30,7 @@ export interface ReconcilerDeps extends Observer, Executor {
 }
 
 const NAME_TAKEN_RETRY_MS = 10_000;
+const REFUSED_RETRY_MS = 30_000;
 
 export class Reconciler {
   #deps: ReconcilerDeps;
@@ -56,13 +58,19 @@ export class Reconciler {
     const now = client.serverNow();
     const decision = decide(snapshot, now);
     const after = decision.changed ? await this.#write(key, deployment, decision) : deployment;
+    // At once: an act that fails is tried again by the next pass, which has nothing to tell any more.
+    this.#tell(after, decision);
     const status = after.status ?? {};
     const wanted = plan(snapshot, status, now);
-    const again = await this.#act(key, after, snapshot, wanted);
-    this.#tell(after, decision);
+    // Told and judged whatever becomes of the writes below: one refused object must not blind the guard.
     sampler.follow(key, jobsOf(snapshot, status.active, status.candidate));
     prober.follow(key, { ...snapshot, deployment: after });
-    await writeRecords(this.#deps, key, after, snapshot, this.#written);
+    let again: number | undefined;
+    try {
+      again = await this.#act(key, after, snapshot, wanted);
+    } finally {
+      await writeRecords(this.#deps, key, after, snapshot, this.#written);
+    }
     if (decision.acted) return { requeueAfterMs: 1 };
     if (again !== undefined) return { requeueAfterMs: again };
     const wake = [decision.wakeAt, wanted.wakeAt].filter((time) => time !== undefined);
@@ -134,7 +142,14 @@ export class Reconciler {
     try {
       await carryOut(this.#deps, key, deployment, { ...snapshot, deployment }, wanted, render);
       memory.noteNameTaken(key, undefined);
+      memory.noteRefused(key, undefined);
     } catch (error) {
+      if (error instanceof ChildRefused) {
+        const attempt = deployment.status?.rollout?.attempt ?? 1;
+        const told = memory.refused(key);
+        memory.noteRefused(key, { revision: error.revision, attempt, message: sanitizeLine(error.message, 512) });
+        return told?.revision === error.revision && told.attempt === attempt ? REFUSED_RETRY_MS : 1;
+      }
       if (!(error instanceof NameTaken)) throw error;
       const { name } = deployment.metadata;
       memory.noteNameTaken(
@@ -173,6 +188,7 @@ export function jobsOf(snapshot: Snapshot, active: RevisionRef | undefined, cand
       revision: ref.revision,
       judgedFrom: judgedFrom(ref, policy),
       policy,
+      graceMs: parseDuration(deployment.spec.strategy.progressDeadline),
       variables: {
         namespace: deployment.metadata.namespace ?? "",
         name: deployment.metadata.name,

@@ -9,6 +9,7 @@ import type { Check, Policy } from "../core/policy.ts";
 import type { Snapshot } from "../core/snapshot.ts";
 import { isKind } from "../kube/errors.ts";
 import type { ControllerRevision, KubeObject } from "../kube/objects.ts";
+import { RESOURCES } from "../kube/resources.ts";
 import { buildInfo } from "../version.ts";
 import type { Executor } from "./execute.ts";
 import { keptOf } from "./facts.ts";
@@ -101,6 +102,18 @@ export function recordOf(
   };
 }
 
+/** A record of this name that tells of something else would hide ours. */
+async function checkOurs(executor: Executor, deployment: ModelDeployment, entry: HistoryEntry): Promise<void> {
+  const { namespace, name, uid } = deployment.metadata;
+  const key = { namespace, name: recordName(name, entry.sequence) };
+  const { spec } = (await executor.client.get(RESOURCES.rolloutRecords, key)) as KubeObject & { spec: RolloutRecordSpec };
+  if (spec.deployment.uid === uid && spec.sequence === entry.sequence) return;
+  throw new Error(`the RolloutRecord ${key.name} is somebody else's; delete it, so that the transition can be recorded`);
+}
+
+/** Which were written is remembered for so many; the cache shows them soon. */
+const REMEMBERED = 10_000;
+
 /** Writes the records that are missing, oldest first. */
 export async function writeRecords(
   executor: Executor,
@@ -118,7 +131,9 @@ export async function writeRecords(
       await executor.client.create(recordOf(deployment, entry, snapshot.policy, kept));
     } catch (error) {
       if (!isKind(error, "AlreadyExists")) throw error;
+      await checkOurs(executor, deployment, entry);
     }
+    if (written.size > REMEMBERED) written.clear();
     written.add(id);
   }
 }

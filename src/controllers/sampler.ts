@@ -17,6 +17,8 @@ export interface Job {
   judgedFrom: number;
   policy: Policy;
   variables: Variables;
+  /** How long a pod that was never ready may be loading before that counts against it, ms. */
+  graceMs: number;
 }
 
 export interface SamplerDeps {
@@ -43,7 +45,12 @@ interface Entry {
 interface Subject {
   entries: Map<string, Entry>;
   restarts: Map<number, RestartHistory>;
+  /** Pods that were ready once; only of them is it known that they could be. */
+  ready: Set<string>;
 }
+
+/** From here on pods that are gone are forgotten. */
+const MANY_PODS = 256;
 
 const idOf = (job: Pick<Job, "revision" | "check">) => `${job.revision}/${job.check.name}`;
 
@@ -57,7 +64,7 @@ export class Sampler {
 
   /** Asks exactly these jobs of a deployment from now on. Windows go on where check and judging are the same. */
   follow(key: string, jobs: readonly Job[]): void {
-    const subject = this.#subjects.get(key) ?? { entries: new Map(), restarts: new Map() };
+    const subject = this.#subjects.get(key) ?? { entries: new Map(), restarts: new Map(), ready: new Set<string>() };
     this.#subjects.set(key, subject);
     const wanted = new Set(jobs.map(idOf));
     for (const [id, entry] of subject.entries) if (!wanted.has(id)) drop(subject, id, entry);
@@ -136,7 +143,12 @@ export class Sampler {
   #builtIn(key: string, subject: Subject, job: Job): Reading {
     const { facts } = this.#deps.pods(key, job.revision);
     const at = this.#deps.now();
-    if (job.check.kind === "Available") return unreadyShare(facts, at);
+    if (job.check.kind === "Available") {
+      for (const pod of facts) if (pod.ready) subject.ready.add(pod.name);
+      if (subject.ready.size > MANY_PODS)
+        subject.ready = new Set(facts.filter((pod) => subject.ready.has(pod.name)).map((pod) => pod.name));
+      return unreadyShare(facts, at, (pod) => !subject.ready.has(pod.name) && at - Date.parse(pod.createdAt) < job.graceMs);
+    }
     const history = subject.restarts.get(job.revision) ?? new Map();
     subject.restarts.set(job.revision, history);
     noteRestarts(history, facts, at, job.policy.restarts.inMs);

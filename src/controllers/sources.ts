@@ -37,6 +37,11 @@ export class Sources {
     if (!object.spec.namespaces.includes("*") && !object.spec.namespaces.includes(namespace)) {
       return `the MetricSource ${name} may not be used in the namespace ${namespace} (spec.namespaces)`;
     }
+    const { type, tenancy, freeQueries } = object.spec;
+    if (type !== "Pods" && !tenancy && !freeQueries) {
+      // Without a proxy that enforces the namespace, a query could read what belongs to others.
+      return `the MetricSource ${name} answers no queries of tenants: it needs spec.tenancy, or spec.freeQueries: true`;
+    }
     const generation = `${object.metadata.uid}/${object.metadata.generation}`;
     const made = this.#made.get(name);
     if (made?.generation === generation) return made.source;

@@ -10,9 +10,12 @@ function restartsOf(pod: PodFacts): number {
   return pod.containers.filter((one) => !one.init).reduce((sum, one) => sum + one.restarts, 0);
 }
 
-/** Share of the accountable pods that are not ready. */
-export function unreadyShare(pods: readonly PodFacts[], at: number): Reading {
-  const counted = pods.filter((pod) => pod.accountable && !pod.terminating);
+/**
+ * Share of the accountable pods that are not ready.
+ * @param mayLoad a pod that was never ready and may still be loading its model: no evidence against it
+ */
+export function unreadyShare(pods: readonly PodFacts[], at: number, mayLoad: (pod: PodFacts) => boolean = () => false): Reading {
+  const counted = pods.filter((pod) => pod.accountable && !pod.terminating && !mayLoad(pod));
   if (counted.length === 0) return { at, kind: "Empty", message: "no pod is scheduled and started" };
   return { at, kind: "Value", value: counted.filter((pod) => !pod.ready).length / counted.length };
 }

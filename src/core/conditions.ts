@@ -61,6 +61,10 @@ function explain(context: Context, phase: Phase): { reason: string; message: str
       return { reason: "Guarding", message: `${who} is proven and guarded` };
     }
     case "Baking":
+      if (active?.starved) {
+        const message = `${who} has baked for long without enough data; promote it, or see which source is silent`;
+        return { reason: "BakeStarved", message };
+      }
       return {
         reason: "Baking",
         message: `${who} has all the traffic and bakes; ${Math.ceil(snapshot.policy.bakeMs / 1000)} s of healthy samples prove it`,

@@ -30,12 +30,16 @@ export type Outcome =
 export interface Context {
   readonly snapshot: Snapshot;
   readonly now: number;
+  /** The status as it was before this decision. */
+  readonly before: ModelDeploymentStatus;
   /** The draft of the next status. */
   readonly status: ModelDeploymentStatus;
   readonly active: Evidence | undefined;
   readonly candidate: Evidence | undefined;
   readonly events: EventIntent[];
   readonly held: Held[];
+  /** The stall that a rule has said in this pass: the first one stands, since the rules are in the order of who wins. */
+  stalled?: string;
   /** Times to look again, ms epoch. */
   readonly wake: number[];
 }

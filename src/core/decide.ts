@@ -4,11 +4,11 @@
 import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
 import { summarize } from "./conditions.ts";
 import type { Context, EventIntent, Held, Rule } from "./context.ts";
-import { evidenceFor } from "./evidence.ts";
+import { breaches, type Evidence, evidenceFor } from "./evidence.ts";
 import { noteFirstTokens, pauseAndResume, personRollback, promote, retry } from "./rules/person.ts";
 import { contentChanged, newPin, unusablePin } from "./rules/pin.ts";
 import { nameTaken, repairDecision } from "./rules/repair.ts";
-import { activeBreached, recovered, returnProgress, revoked } from "./rules/return.ts";
+import { activeBreached, noteHealthy, recovered, returnProgress, revoked } from "./rules/return.ts";
 import { candidateFailed, moreTraffic, prove, retryCandidate, settle } from "./rules/rollout.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { truncateHistory } from "./transitions.ts";
@@ -18,7 +18,7 @@ export const RULES: readonly Rule[] = [
   noteFirstTokens,
   repairDecision,
   nameTaken,
-  settle,
+  noteHealthy,
   pauseAndResume,
   personRollback,
   retry,
@@ -56,6 +56,7 @@ const DERIVED_STALLS = new Set([
   "BudgetSpent",
   "RevokedNoTarget",
   "VersionContentChanged",
+  "VersionRevoked",
   "NameTaken",
 ]);
 
@@ -77,9 +78,9 @@ export function decide(snapshot: Snapshot, now: number): Decision {
   const before = snapshot.deployment.status ?? {};
   if (snapshot.deployment.metadata.deletionTimestamp !== undefined)
     return { status: before, changed: false, held: [], events: [] };
-  const context = begin(snapshot, structuredClone(before), now);
+  const context = begin(withRevocations(snapshot, before), before, now);
   const result = runRules(context);
-  lapse(context, before);
+  lapse(context);
   summarize(context);
   truncateHistory(context.status, snapshot.deployment.spec.historyLimit ?? 50, snapshot.recorded);
   const changed = !same(before, context.status);
@@ -94,16 +95,16 @@ export function decide(snapshot: Snapshot, now: number): Decision {
   };
 }
 
-function begin(snapshot: Snapshot, status: ModelDeploymentStatus, now: number): Context {
+/** First what has happened to the traffic, then what the samples mean since then: a judging that begins anew forgets the old ones. */
+function begin(snapshot: Snapshot, before: ModelDeploymentStatus, now: number): Context {
+  const status = structuredClone(before);
+  const common = { snapshot, now, before, status, events: [], held: [], wake: [] };
+  settle.apply({ ...common, active: undefined, candidate: undefined });
+  rebake(common, status.active ? evidenceFor(snapshot, status, status.active) : undefined);
   return {
-    snapshot,
-    now,
-    status,
+    ...common,
     active: status.active ? evidenceFor(snapshot, status, status.active) : undefined,
     candidate: status.candidate ? evidenceFor(snapshot, status, status.candidate) : undefined,
-    events: [],
-    held: [],
-    wake: [],
   };
 }
 
@@ -116,18 +117,36 @@ function runRules(context: Context): Decision["acted"] {
   return undefined;
 }
 
-/** A derived stall that no rule said again is over; what was breached while it baked starts its bake anew. */
-function lapse(context: Context, before: ModelDeploymentStatus): void {
-  const { status, now } = context;
+/** A derived stall that no rule said again is over. */
+function lapse(context: Context): void {
+  const { status, before } = context;
   const reason = status.stall?.reason;
-  if (reason === undefined || !DERIVED_STALLS.has(reason) || before.stall?.reason !== reason) return;
-  if (context.held.some((one) => one.reason === reason)) return;
+  if (reason === undefined || !DERIVED_STALLS.has(reason) || before.stall?.reason !== reason || context.stalled === reason)
+    return;
   // A rule that acted earlier in the chain kept the later ones from speaking: not a sign that the cause is gone.
-  const breached = (context.active?.findings ?? []).some(
-    (one) => one.judgement.verdict === "Breached" && one.action === "Rollback",
-  );
-  if (breached && reason !== "VersionContentChanged" && reason !== "NameTaken") return;
+  const aboutBreach = reason === "NoTarget" || reason === "TargetNoBetter" || reason === "BudgetSpent";
+  if (aboutBreach && breaches(context.active).length > 0) return;
   delete status.stall;
-  if (status.active?.baking && (reason === "NoTarget" || reason === "TargetNoBetter"))
-    status.active.judgedFrom = new Date(now).toISOString();
+}
+
+/** What breached while it baked and was not taken back has to bake anew when that is over: half a bake proves nothing. */
+function rebake({ status, now }: Pick<Context, "status" | "now">, evidence: Evidence | undefined): void {
+  const { active } = status;
+  if (!active?.baking) return;
+  if (breaches(evidence).some((one) => one.check.severity === "Critical")) active.breached = true;
+  else if (active.breached) {
+    delete active.breached;
+    active.judgedFrom = new Date(now).toISOString();
+  }
+}
+
+/** A revision counts as revoked under every name that the status knows it by. */
+function withRevocations(snapshot: Snapshot, status: ModelDeploymentStatus): Snapshot {
+  const refs = [status.active, status.candidate, status.standby, status.lastHealthy];
+  const named = (revision: number) => refs.some((ref) => ref?.revision === revision && snapshot.revokedVersions.has(ref.version));
+  if (snapshot.revokedVersions.size === 0) return snapshot;
+  return {
+    ...snapshot,
+    revisions: snapshot.revisions.map((known) => (named(known.revision) ? { ...known, revoked: true } : known)),
+  };
 }

@@ -96,6 +96,11 @@ export function blockers(evidence: Evidence | undefined): Finding[] {
   return (evidence?.findings ?? []).filter((one) => one.judgement.verdict === "Breached" && one.action !== "Alert");
 }
 
+/** "error-ratio (≤ 0.02)": without its value, for what is said again with every sample: a status must not be written for that. */
+export function nameOf({ check, judgement }: Finding): string {
+  return `${check.name} (${judgement.threshold})`;
+}
+
 /** "error-ratio 0.31 (≤ 0.02)": a finding in a few words, for messages and events. */
 export function describe({ check, judgement }: Finding): string {
   const value = judgement.value === undefined ? "no value" : Number(judgement.value.toPrecision(4));

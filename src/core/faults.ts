@@ -1,6 +1,7 @@
 // Whose fault it is that a candidate's pods don't get ready: the model's own (quarantine) or the cluster's (wait and try again).
 // One small rule a state, in the order in which they are asked; reasons are the kubelet's and the scheduler's own.
 
+import { sanitizeLine } from "../text.ts";
 import type { ContainerFacts, PodFacts } from "./snapshot.ts";
 
 export interface Fault {
@@ -35,7 +36,8 @@ function readMessage(text: string): { reason?: string; message: string } {
     const { reason, message } = parsed as { reason?: unknown; message?: unknown };
     return {
       ...(typeof reason === "string" && /^[A-Za-z]{1,64}$/.test(reason) ? { reason } : {}),
-      message: typeof message === "string" ? message : "",
+      // Escapes become what they stand for only here.
+      message: typeof message === "string" ? sanitizeLine(message, 512) : "",
     };
   } catch {
     return { message: text };
@@ -75,7 +77,8 @@ export function faultOf(pods: readonly PodFacts[], failures: number): Fault | un
   for (const pod of pods) {
     if (pod.terminating || pod.reason === "Evicted" || pod.reason === "NodeLost") continue;
     if (pod.unschedulable !== undefined) faults.push({ of: "Cluster", reason: "Unschedulable", message: pod.unschedulable });
-    for (const container of pod.containers) {
+    // What is ready now has got over its restarts: a lifetime's count says nothing about this rollout.
+    for (const container of pod.ready ? [] : pod.containers) {
       const fault = fetchFault(container) ?? imageFault(container) ?? configFault(container) ?? crashFault(container, failures);
       if (fault) faults.push({ ...fault, message: `${pod.name}: ${fault.message}` });
     }

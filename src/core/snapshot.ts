@@ -117,6 +117,13 @@ export interface PersonRequest {
   raw: string;
 }
 
+/** The Deployment of a revision that the API server would not take as it is, in an attempt of its rollout. */
+export interface RefusedChild {
+  revision: number;
+  attempt: number;
+  message: string;
+}
+
 export interface Snapshot {
   deployment: ModelDeployment;
   pin: Pin;
@@ -125,6 +132,8 @@ export interface Snapshot {
   children: readonly Child[];
   active?: ServiceFacts;
   preview?: ServiceFacts;
+  /** Names of the versions of this namespace that are revoked. */
+  revokedVersions: ReadonlySet<string>;
   /** Samples by revision and check, since the judging of that revision began. */
   windows: Readonly<Record<number, readonly CheckWindow[]>>;
   probe?: ProbeFacts;
@@ -135,10 +144,13 @@ export interface Snapshot {
   requests: Partial<Record<RequestKind, PersonRequest>>;
   /** Who set the pin, as far as it is known, and why; see the promises on "who". */
   pinnedBy: Initiator;
+  /** Who wrote a request, by kind. */
+  requestedBy: Partial<Record<RequestKind, Initiator>>;
   changeCause?: string;
   environment: string;
   /** A Service or child of ours has a name that another owner has, in words; undefined: nothing is in the way. */
   nameTaken?: string;
+  refused?: RefusedChild;
 }
 
 export type { RequestKind, RevisionRef };

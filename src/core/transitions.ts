@@ -101,8 +101,13 @@ export function closeRollout(context: Context, outcome: Outcome, reason: string,
     checks: measured(judged),
   });
   if (status.candidate?.revision === rollout.revision) delete status.candidate;
+  // What the cluster lacked for this candidate is nobody's concern any more.
+  if (status.stall && !RETURN_STALLS.has(status.stall.reason) && rollout.retryAt !== undefined) delete status.stall;
   delete status.rollout;
 }
+
+/** Stalls of a return that failed: they end by health, a new pin, a retry or a person, and by nothing else. */
+export const RETURN_STALLS: ReadonlySet<string> = new Set(["CommonCause", "TargetBreached", "ReturnFailed"]);
 
 /** Opens a return from the active revision to `target`. The rollout that brought the active one ends here. */
 export function openReturn(
@@ -115,9 +120,11 @@ export function openReturn(
     check?: string;
     checks?: string[];
     warm: boolean;
+    /** A person; absent: Rollguard itself. */
+    initiator?: HistoryEntry["initiator"];
   },
 ): void {
-  const { status, snapshot, now } = context;
+  const { status, now } = context;
   const active = status.active;
   if (!active) return;
   if (status.rollout && status.rollout.revision === active.revision)
@@ -138,7 +145,7 @@ export function openReturn(
     reason: input.reason,
     message: input.message,
     trigger: input.trigger,
-    initiator: automatic ? OPERATOR : snapshot.pinnedBy,
+    initiator: input.initiator ?? OPERATOR,
     detectedAt: iso(now),
     decidedAt: iso(now),
     targetStartedAt: iso(now),
@@ -204,32 +211,64 @@ export function keepStandby(context: Context, breached: boolean): void {
   if (old.standing === "Proven" || (!everProven && !breached)) status.standby = { ...old, lostTrafficAt: iso(context.now) };
 }
 
-/** Never rolled out again until its content changes or a person says retry. */
+/** More entries than the API allows would make the status unwritable, and then nothing could be returned any more. */
+const MAX_QUARANTINE = 100;
+const MAX_QUARANTINE_BYTES = 5 * 1024;
+
+/** Never rolled out again until its content changes or a person says retry. The entry that matches the pin is never dropped. */
 export function quarantine(context: Context, ref: RevisionIdentity, reason: string, message?: string): void {
-  const { status, now } = context;
+  const { status, snapshot, now } = context;
   if (isQuarantined(status, ref.hash)) return;
-  status.quarantine = [
-    ...(status.quarantine ?? []),
-    { ...pointer(ref), reason, ...(message ? { message } : {}), since: iso(now) },
-  ];
-  tell(context, "Warning", "Quarantined", `r${ref.revision} (${ref.version}) is quarantined: ${reason}`, ref.hash);
+  const entry = {
+    ...pointer(ref),
+    reason: reason.slice(0, 128),
+    ...(message ? { message: message.slice(0, 256) } : {}),
+    since: iso(now),
+  };
+  const entries = [...(status.quarantine ?? []), entry];
+  const pinned = snapshot.pin.state === "Usable" ? snapshot.pin.hash : undefined;
+  while (entries.length > MAX_QUARANTINE || JSON.stringify(entries).length > MAX_QUARANTINE_BYTES) {
+    entries.splice(
+      Math.max(
+        entries.findIndex((one) => one.hash !== pinned && one.hash !== ref.hash),
+        0,
+      ),
+      1,
+    );
+  }
+  status.quarantine = entries;
+  tell(
+    context,
+    "Warning",
+    "Quarantined",
+    `r${ref.revision} (${ref.version}) is quarantined: ${message ?? reason}`,
+    `${ref.hash}-${status.sequence ?? 0}`,
+  );
 }
 
 /** A person is needed. Keeps the time of a stall that goes on. */
 export function stall(context: Context, reason: string, message: string, check?: string): void {
   const { status, now } = context;
-  const since = status.stall?.reason === reason ? status.stall.since : iso(now);
-  status.stall = { reason, message, since, ...(check === undefined ? {} : { check }) };
-  if (since === iso(now)) tell(context, "Warning", reason, message, `${reason}-${status.sequence ?? 0}-${since}`);
+  // Two causes must not take turns: the first one that is said stands, and only a new one is told.
+  if (context.stalled !== undefined && context.stalled !== reason) return;
+  context.stalled = reason;
+  const known = context.before.stall?.reason === reason ? context.before.stall : undefined;
+  status.stall = {
+    reason,
+    message: message.slice(0, 1024),
+    since: known?.since ?? iso(now),
+    ...(check === undefined ? {} : { check }),
+  };
+  if (!known) tell(context, "Warning", reason, message, `${reason}-${status.sequence ?? 0}-${iso(now)}`);
 }
 
-/** Which history entries stay in the status: the newest `limit` below 24 KiB; those without a record go last. */
+/** Which history entries stay in the status: the newest `limit` below 20 KiB; those without a record go last. */
 export function truncateHistory(status: ModelDeploymentStatus, limit: number, recorded: ReadonlySet<number>): void {
   const history = status.history ?? [];
   const droppable = () => history.findIndex((entry) => recorded.has(entry.sequence));
-  while (history.length > limit || JSON.stringify(history).length > 24 * 1024) {
+  while (history.length > limit || JSON.stringify(history).length > 20 * 1024) {
     const index = droppable();
-    if (index < 0 && JSON.stringify(history).length <= 24 * 1024) break;
+    if (index < 0 && JSON.stringify(history).length <= 20 * 1024) break;
     history.splice(Math.max(index, 0), 1);
     if (history.length === 0) break;
   }

@@ -3,6 +3,7 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { ModelDeploymentStatusSchema } from "../../src/api/modeldeployment-status.ts";
 import { position } from "../../src/core/confidence.ts";
 import { decide } from "../../src/core/decide.ts";
 import { revisionHash } from "../../src/core/hash.ts";
@@ -92,6 +93,7 @@ function holds(world: World): void {
   expect(is("Stalled") && is("Reconciling")).toBe(false);
   for (const one of status.conditions ?? []) expect(Number.isInteger(one.observedGeneration)).toBe(true);
   expect(JSON.stringify(status).length).toBeLessThan(32 * 1024);
+  expect(ModelDeploymentStatusSchema.safeParse(status).error).toBeUndefined();
 }
 
 describe("whatever happens", () => {

@@ -97,6 +97,7 @@ export class World {
   writes = 0;
   lastPlan?: Plan;
   changeCause?: string;
+  refused?: Snapshot["refused"];
 
   constructor(over: Partial<ModelDeployment["spec"]> = {}) {
     this.deployment = {
@@ -206,6 +207,8 @@ export class World {
         ? {}
         : { active: { owner: "Ours" as const, selects: this.selects, decision: this.decisionSeen, ready } }),
       windows,
+      revokedVersions: new Set(Object.keys(this.versions).filter((name) => this.versions[name]?.revoked)),
+      requestedBy: { rollbackTo: { name: "on-call", source: "FieldManager" } },
       ...(isReady && candidate
         ? { probe: { revision: candidate.revision, outcome: this.probe(candidate.version), message: "the probe said so" } }
         : {}),
@@ -215,6 +218,7 @@ export class World {
       pinnedBy: { name: "kubectl", source: "FieldManager" },
       ...(this.changeCause === undefined ? {} : { changeCause: this.changeCause }),
       environment: "test",
+      ...(this.refused ? { refused: this.refused } : {}),
     };
   }
 

@@ -87,9 +87,12 @@ export const personRollback: Rule = {
     markHandled(context, "rollbackTo", request);
     if (returning(status)) closeReturn(context, "Failed", "PersonTookOver", "a person chose another target");
     const from = status.active;
-    const message = snapshot.changeCause ?? `a person returned to r${target.revision}`;
+    const fresh = snapshot.changeCause !== undefined && snapshot.changeCause !== status.changeCauseSeen;
+    if (fresh) status.changeCauseSeen = snapshot.changeCause;
+    const message = fresh && snapshot.changeCause ? snapshot.changeCause : `a person returned to r${target.revision}`;
+    const initiator = snapshot.requestedBy.rollbackTo ?? { name: "unknown", source: "Declared" as const };
     const warm = isWarm(snapshot, from.revision, target.revision);
-    openReturn(context, { target, trigger: "Person", reason: "Person", message, warm });
+    openReturn(context, { target, trigger: "Person", reason: "Person", message, warm, initiator });
     quarantine(context, from, "RolledBackByPerson");
     takeTarget(context, target, warm);
     return acted("PersonRollback", `returning to r${target.revision} as a person asked`);
@@ -138,8 +141,7 @@ export const promote: Rule = {
     }
     if (names(status.active) && status.active?.baking && !returning(status)) {
       markHandled(context, "promote", request);
-      if (status.rollout) status.rollout.promoted = true;
-      else status.active.promoted = true;
+      status.active.promoted = true;
       return acted("Promoted", `a person promoted r${status.active.revision}`);
     }
     return refuse(context, "promote", request, `${request.target} is neither the candidate nor baking`);

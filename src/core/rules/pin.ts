@@ -37,7 +37,7 @@ function unusable(pin: Exclude<Pin, { state: "Usable" }>): { reason: string; mes
     case "ConfigMapMissing":
       return {
         reason: "WaitingForConfigMap",
-        message: `spec.template names ConfigMaps that are not there: ${pin.names.join(", ")}`,
+        message: `spec.template names ConfigMaps that are not there: ${pin.names.slice(0, 5).join(", ")}`,
       };
     case "OtherModel":
       return {
@@ -52,11 +52,19 @@ function unusable(pin: Exclude<Pin, { state: "Usable" }>): { reason: string; mes
 function waitForPin(context: Context, pin: Exclude<Pin, { state: "Usable" }>): Outcome {
   const { status, now } = context;
   const { reason, message } = unusable(pin);
-  if (status.rollout && status.candidate && status.candidate.version !== pin.version) {
-    closeRollout(context, "Superseded", "NewerPin", `superseded by the pin ${pin.version}, which is not usable yet`);
+  // A candidate whose version was revoked or is another model's must not get any traffic, whatever it was when it began.
+  const lost = pin.state === "Revoked" || pin.state === "OtherModel";
+  if (status.rollout && status.candidate && (lost || status.candidate.version !== pin.version)) {
+    closeRollout(
+      context,
+      "Superseded",
+      lost ? reason : "NewerPin",
+      lost ? message : `superseded by the pin ${pin.version}, which is not usable yet`,
+    );
   }
-  if (status.pending?.reason !== reason) status.pending = { reason, message, since: iso(now) };
-  else status.pending = { ...status.pending, message };
+  const same = status.pending?.reason === reason && status.pending.version === pin.version;
+  status.pending =
+    same && status.pending ? { ...status.pending, message } : { reason, version: pin.version, message, since: iso(now) };
   const waits = pin.state === "Missing" || pin.state === "ConfigMapMissing";
   const overdue = !waits || now - Date.parse(status.pending.since) >= MISSING_GRACE_MS;
   if (!overdue) context.wake.push(Date.parse(status.pending.since) + MISSING_GRACE_MS);
@@ -122,7 +130,13 @@ export const newPin: Rule = {
       return undefined;
     }
     if (status.paused || snapshot.deployment.spec.paused) return held("Paused", `paused; would roll out ${pin.version}`);
-    const standing = snapshot.revisions.find((known) => known.hash === pin.hash)?.provenAt ? "Proven" : "Unproven";
+    const known = snapshot.revisions.find((one) => one.hash === pin.hash);
+    if (known?.revoked) {
+      const message = `the content of ${pin.version} is r${known.revision}, which was revoked as ${known.version}; pin another version`;
+      stall(context, "VersionRevoked", message);
+      return held("VersionRevoked", message);
+    }
+    const standing = known?.provenAt ? "Proven" : "Unproven";
     const candidate: RevisionRef = {
       version: pin.version,
       revision,

@@ -1,7 +1,7 @@
 // Returning traffic: when the active revision is breached or revoked, and while a return is under way.
 
 import { acted, type Context, elapsed, held, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
-import { breaches, describe, type Finding } from "../evidence.ts";
+import { breaches, describe, type Finding, nameOf } from "../evidence.ts";
 import { verifyGate } from "../gates.ts";
 import type { KnownRevision } from "../snapshot.ts";
 import { childOf, chooseTarget, isWarm } from "../target.ts";
@@ -51,19 +51,19 @@ export const revoked: Rule = {
 function hold(context: Context, found: Finding): Outcome {
   const { status, snapshot, now } = context;
   const { policy } = snapshot;
-  if (policy.mode === "Observe") return held("Observe", `would roll back: ${describe(found)}`);
-  if (status.paused || snapshot.deployment.spec.paused) return held("Paused", `paused; would roll back: ${describe(found)}`);
+  if (policy.mode === "Observe") return held("Observe", `would roll back: ${nameOf(found)}`);
+  if (status.paused || snapshot.deployment.spec.paused) return held("Paused", `paused; would roll back: ${nameOf(found)}`);
   const active = status.active;
   if (!active || active.baking || active.standing !== "Proven") return undefined;
   // Approval by a person is not built yet; until then a recommendation is said and not acted on.
   if (policy.mode === "Recommend")
-    return held("Recommended", `would roll back: ${describe(found)}; ask for it with rollguard.dev/rollback-to`);
+    return held("Recommended", `would roll back: ${nameOf(found)}; ask for it with rollguard.dev/rollback-to`);
   const returns = status.returns ?? [];
   const last = returns.at(-1);
   if (last && now - Date.parse(last.at) < policy.cooldownMs) {
     const until = Date.parse(last.at) + policy.cooldownMs;
     context.wake.push(until);
-    return held("Cooldown", `in cooldown until ${iso(until)} after the last return; ${describe(found)}`);
+    return held("Cooldown", `in cooldown until ${iso(until)} after the last return; ${nameOf(found)}`);
   }
   const spent = returns.filter((one) => one.proven && now - Date.parse(one.at) < policy.budget.perMs);
   if (spent.length < policy.budget.limit) return undefined;
@@ -72,51 +72,53 @@ function hold(context: Context, found: Finding): Outcome {
   stall(
     context,
     "BudgetSpent",
-    `${spent.length} automatic returns already; the next may begin at ${iso(free)}; ${describe(found)}`,
+    `${spent.length} automatic returns already; the next may begin at ${iso(free)}; ${nameOf(found)}`,
   );
   return held("BudgetSpent", "the budget of automatic returns is spent");
 }
 
-/** The check that was breached before the return is breached on its target too, which never was Healthy on it: the cause is common. */
-function commonCause(context: Context, found: readonly Finding[]): Finding | undefined {
-  const rollback = context.status.rollback;
-  if (!rollback || rollback.to?.revision !== context.status.active?.revision) return undefined;
-  return found.find(
-    ({ check }) =>
-      check.source !== undefined && rollback.checks?.includes(check.name) && !(rollback.healthyChecks ?? []).includes(check.name),
-  );
+/** Breached before the return and on its target too, which never was Healthy on it: the cause is common, not the version. */
+function isCommon(context: Context, { check }: Finding): boolean {
+  const { rollback, stall: stalled, active } = context.status;
+  if (check.source === undefined) return false;
+  if (stalled?.reason === "CommonCause" && stalled.check === check.name) return true;
+  if (!rollback || rollback.to?.revision !== active?.revision) return false;
+  return (rollback.checks?.includes(check.name) ?? false) && !(rollback.healthyChecks ?? []).includes(check.name);
 }
 
 function beginReturn(context: Context, found: readonly Finding[]): Outcome {
   const { status, snapshot } = context;
-  const active = status.active;
-  const first = found[0];
-  if (!active || !first) return undefined;
-  const common = commonCause(context, found);
-  if (common || status.stall?.reason === "CommonCause") {
-    const words = common ? describe(common) : describe(first);
+  const { active } = status;
+  const own = found.filter((one) => !isCommon(context, one));
+  const first = own[0];
+  if (!active || !found[0]) return undefined;
+  if (!first) {
+    const words = nameOf(found[0]);
     stall(
       context,
       "CommonCause",
       `${words} on what was returned to as well: the cause is not the version; nothing more is rolled back`,
-      first.check.name,
+      found[0].check.name,
     );
     return held("CommonCause", words);
   }
+  // A walk that ended does not begin again by itself: that would be the same incident without end.
+  if (status.stall?.reason === "TargetBreached" || status.stall?.reason === "ReturnFailed")
+    return held(status.stall.reason, status.stall.message);
   const waiting = hold(context, first);
   if (waiting) return waiting;
-  const choice = chooseTarget(snapshot, status, found);
+  const choice = chooseTarget(snapshot, status, own);
   if (!choice.found) {
     stall(
       context,
       choice.reason,
-      `${describe(first)}, and ${choice.message}; r${active.revision} keeps serving`,
+      `${nameOf(first)} is breached, and ${choice.message}; r${active.revision} keeps serving`,
       first.check.name,
     );
     return held(choice.reason, choice.message);
   }
-  const message = found.map(describe).join("; ");
-  const checks = found.map((one) => one.check.name);
+  const message = own.map(describe).join("; ");
+  const checks = own.map((one) => one.check.name);
   openReturn(context, {
     target: choice.target,
     trigger: "Breach",
@@ -145,7 +147,7 @@ function walkOn(context: Context, found: readonly Finding[]): Outcome {
   const first = found[0];
   const active = status.active;
   if (!rollback || !first || !active) return undefined;
-  const common = commonCause(context, found);
+  const common = found.find((one) => isCommon(context, one));
   if (common) {
     return endFailed(
       context,
@@ -199,6 +201,8 @@ export const activeBreached: Rule = {
     const found = breaches(context.active);
     if (found.length === 0 || !status.active) return undefined;
     if (!returning(status)) return beginReturn(context, found);
+    // Until its traffic has arrived, what is measured is not the target's doing.
+    if (!status.rollback?.restoredAt) return undefined;
     return status.rollback?.to?.revision === status.active.revision ? walkOn(context, found) : undefined;
   },
 };
@@ -212,12 +216,13 @@ export const returnProgress: Rule = {
     if (!rollback?.to || rollback.outcome !== undefined) return undefined;
     const target = snapshot.revisions.find((known) => known.revision === rollback.to?.revision);
     if (!target) return nextTarget(context, [], `r${rollback.to.revision} is gone`, rollback.depth ?? 1);
+    if (target.revoked)
+      return nextTarget(context, breaches(context.active), `r${target.revision} was revoked`, rollback.depth ?? 1);
     if (status.active?.revision !== target.revision && isWarm(snapshot, status.active?.revision, target.revision)) {
       moveTraffic(context, refOf(target, now), target.provenAt === undefined);
       return acted("TrafficReturned", `r${target.revision} is ready and takes the traffic`);
     }
     if (!rollback.restoredAt) return startOrPassOver(context);
-    noteHealthy(context);
     const missing = verifyGate(context.active, snapshot.policy, elapsed(context, rollback.restoredAt));
     if (!missing) return finish(context, "Verified", "verified: every Critical check is within its limits");
     const overdue = elapsed(context, rollback.detectedAt) >= snapshot.policy.deadlineMs;
@@ -232,25 +237,31 @@ function startOrPassOver(context: Context): Outcome {
   const { status, snapshot, now } = context;
   const rollback = status.rollback;
   if (!rollback?.to) return undefined;
+  const ready = childOf(snapshot, rollback.to.revision)?.ready ?? 0;
+  // It has its pods and the traffic was moved: only the EndpointSlices are waited for, and passing it over would mend nothing.
+  if (ready > 0 && status.active?.revision === rollback.to.revision) return held("RollingBack", "the traffic is moving");
   const limit = snapshot.policy.deadlineMs * START_SHARE;
   const waited = elapsed(context, rollback.targetStartedAt);
   if (waited >= limit)
     return nextTarget(context, breaches(context.active), `r${rollback.to.revision} did not get ready`, rollback.depth ?? 1);
   context.wake.push(now + limit - waited);
-  const ready = childOf(snapshot, rollback.to.revision)?.ready ?? 0;
   return held("RollingBack", `${ready} pods of r${rollback.to.revision} are ready`);
 }
 
-/** Remembers on which checks the target was Healthy: a later breach of those is not the common cause. */
-function noteHealthy(context: Context): void {
-  const rollback = context.status.rollback;
-  if (!rollback) return;
-  const healthy = (context.active?.findings ?? [])
-    .filter(({ check, judgement }) => judgement.verdict === "Healthy" && judgement.conclusive >= check.breach.of)
-    .map(({ check }) => check.name)
-    .filter((name) => rollback.checks?.includes(name) && !(rollback.healthyChecks ?? []).includes(name));
-  if (healthy.length > 0) rollback.healthyChecks = [...(rollback.healthyChecks ?? []), ...healthy];
-}
+/** Remembers on which checks the target was Healthy, also after its return: a later breach of those is not the common cause. */
+export const noteHealthy: Rule = {
+  name: "note-healthy",
+  apply(context) {
+    const { rollback, active } = context.status;
+    if (!rollback || !active || rollback.to?.revision !== active.revision) return undefined;
+    const healthy = (context.active?.findings ?? [])
+      .filter(({ check, judgement }) => judgement.verdict === "Healthy" && judgement.conclusive >= check.breach.of)
+      .map(({ check }) => check.name)
+      .filter((name) => rollback.checks?.includes(name) && !(rollback.healthyChecks ?? []).includes(name));
+    if (healthy.length > 0) rollback.healthyChecks = [...(rollback.healthyChecks ?? []), ...healthy];
+    return undefined;
+  },
+};
 
 function finish(context: Context, outcome: "Verified" | "Unverified", message: string): Outcome {
   const { status } = context;

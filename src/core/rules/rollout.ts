@@ -1,7 +1,7 @@
 // A candidate's way: it fails by its own fault or the cluster's, it gets the traffic, it is proven.
 
 import { parseDuration } from "../../api/common.ts";
-import { acted, type Context, elapsed, held, iso, type Outcome, type Rule, returning, tell } from "../context.ts";
+import { acted, type Context, elapsed, held, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
 import { breaches, describe, judgedFrom } from "../evidence.ts";
 import { FETCH_CONTAINER, faultOf } from "../faults.ts";
 import { proveGate, switchGate } from "../gates.ts";
@@ -66,6 +66,14 @@ export const candidateFailed: Rule = {
     const { status, snapshot } = context;
     const { candidate, rollout } = status;
     if (!candidate || !rollout || rollout.retryAt) return undefined;
+    const { refused } = snapshot;
+    if (refused?.revision === candidate.revision && refused.attempt === (rollout.attempt ?? 1)) {
+      return backOff(
+        context,
+        "InvalidTemplate",
+        `the API server refuses the Deployment of r${candidate.revision}: ${refused.message}`,
+      );
+    }
     const child = childOf(snapshot, candidate.revision);
     const fault = child ? faultOf(child.pods, snapshot.policy.restarts.failures) : undefined;
     if (fault?.of === "Own") return reject(context, fault.reason, fault.message);
@@ -88,7 +96,12 @@ function overdue(context: Context, fault: { reason: string; message: string } | 
   if (!candidate || !rollout) return undefined;
   const child = childOf(snapshot, candidate.revision);
   const replicas = snapshot.deployment.spec.replicas ?? 1;
-  if ((child?.current ?? 0) >= replicas) return undefined;
+  if ((child?.current ?? 0) >= replicas) {
+    // The deadline counts only while pods are being waited for: not through holds, pauses and bakes.
+    delete rollout.readyDeadlineSince;
+    return undefined;
+  }
+  rollout.readyDeadlineSince ??= iso(now);
   const limit = parseDuration(snapshot.deployment.spec.strategy?.progressDeadline ?? "10m");
   // What the cluster lacks gets a shorter patience: it is tried again anyway, and a person should hear of it.
   const patience = fault ? Math.min(limit, 2 * RETRY_BASE_MS) : limit;
@@ -149,13 +162,14 @@ export const prove: Rule = {
   apply(context) {
     const { status, snapshot, now } = context;
     const active = status.active;
-    if (!active?.baking || returning(status)) return undefined;
+    if (!active?.baking || returning(status) || isQuarantined(status, active.hash)) return undefined;
     // The last proof must have reached its ControllerRevision first: the status keeps the baseline of one revision only.
     const last = status.lastHealthy;
     if (last && snapshot.revisions.some((known) => known.revision === last.revision && known.provenAt !== last.provenAt)) {
       return held("RecordingProof", `the proof of r${last.revision} is being written`);
     }
-    const promoted = status.rollout?.promoted || active.promoted;
+    const own = status.rollout?.revision === active.revision ? status.rollout : undefined;
+    const promoted = own?.promoted || active.promoted;
     const missing = proveGate(context.active, snapshot.policy);
     if (missing && !(promoted && active.settledAt !== undefined && breaches(context.active).length === 0))
       return starved(context, missing);
@@ -164,11 +178,13 @@ export const prove: Rule = {
     active.provenAt = provenAt;
     delete active.baking;
     delete active.promoted;
+    delete active.starved;
+    delete active.breached;
     status.lastHealthy = { ...active, baseline: measureBaseline(context) };
     const message = missing
       ? `promoted by a person before its bake was over (${missing.message})`
       : "every Critical check stayed healthy for the bake";
-    if (status.rollout) closeRollout(context, "Proven", missing ? "Promoted" : "Baked", message);
+    if (own) closeRollout(context, "Proven", missing ? "Promoted" : "Baked", message);
     delete status.stall;
     tell(
       context,
@@ -204,7 +220,8 @@ function starved(context: Context, missing: { reason: string; message: string })
     return held(missing.reason, missing.message);
   }
   const message = `r${active.revision} has baked ${Math.round(waited / 1000)} s without proof: ${missing.message}; promote it with rollguard.dev/promote: r${active.revision}/<token>`;
-  tell(context, "Warning", "BakeStarved", message, `${active.revision}-${active.since}`);
+  if (!active.starved) tell(context, "Warning", "BakeStarved", message, `${active.revision}-${active.since}`);
+  active.starved = true;
   return held("BakeStarved", message);
 }
 
@@ -220,6 +237,8 @@ export const settle: Rule = {
     const rollback = status.rollback;
     if (returning(status) && rollback?.to?.revision === active.revision && !rollback.restoredAt) {
       rollback.restoredAt = iso(now);
+      // What was measured while it was still starting is not its doing.
+      active.judgedFrom = iso(now);
       tell(
         context,
         "Normal",
