@@ -148,6 +148,23 @@ describe("answers that say nothing", () => {
     expect(hit).toBeGreaterThan(1);
   });
 
+  test("every event is told, also where what follows the decision fails at first", async () => {
+    const told = async (simulation: Simulation) => {
+      await mainJob(simulation);
+      return simulation.server.list(IDS.events, "default").map((event) => (event as { reason?: string }).reason);
+    };
+    const expected = (await told(begin())).sort();
+    const simulation = begin();
+    const failed = new Set<string>();
+    simulation.onWrite = (write) => {
+      const key = `${nameOf(write)} ${simulation.deployment()?.status?.phase} ${simulation.deployment()?.status?.sequence}`;
+      if (write.path.group === "rollguard.dev" || write.path.resource === "leases" || failed.has(key)) return undefined;
+      failed.add(key);
+      return { before: { do: "refuse", status: 500, reason: "InternalError" } };
+    };
+    expect((await told(simulation)).sort()).toEqual(expected);
+  });
+
   test.each([
     ["modeldeployments", IDS.deployments],
     ["services", IDS.services],
