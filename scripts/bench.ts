@@ -3,7 +3,7 @@
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { arch, availableParallelism, platform, tmpdir } from "node:os";
+import { arch, availableParallelism, loadavg, platform, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { memory } from "./bench/memory.ts";
@@ -81,9 +81,10 @@ async function main(): Promise<number> {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+  const load = loadavg()[0]?.toFixed(1);
   const what = values.sources ? "src/main.ts" : "the bundle";
   process.stdout.write(
-    `\n${what} on Node ${process.version}, ${platform()} ${arch()}, ${availableParallelism()} cores\n\n${table(rows)}\n`,
+    `\n${what} on Node ${process.version}, ${platform()} ${arch()}, ${availableParallelism()} cores, load ${load}\n\n${table(rows)}\n`,
   );
   return failed === 0 ? 0 : 1;
 }

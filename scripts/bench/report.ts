@@ -26,8 +26,9 @@ export function spread(values: readonly number[]): string {
   return `p50 ${ms(percentile(values, 0.5))}, p99 ${ms(percentile(values, 0.99))} (n=${values.length})`;
 }
 
-export function times(value: number, base: number, of: string): string {
-  return `${(value / base).toFixed(1)} × ${of}`;
+/** How many times as long one took as the other, at the same percentile. */
+export function times(values: readonly number[], base: readonly number[], share: number): string {
+  return `${(percentile(values, share) / percentile(base, share)).toFixed(1)} ×`;
 }
 
 export function table(rows: readonly Row[]): string {

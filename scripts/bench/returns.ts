@@ -41,13 +41,14 @@ export async function returns(world: World): Promise<Row[]> {
   const committed = all.map((one) => (one.committed ?? Number.NaN) - completed(world, one));
   const beyond = all.map((one) => (one.committed ?? Number.NaN) - one.visible - INTERVAL_MS * COUNT);
   const moved = all.map((one) => (one.moved ?? Number.NaN) - (one.committed ?? Number.NaN));
-  const bareP50 = percentile(bare.took, 0.5);
+  const compared = (values: readonly number[]) =>
+    `p50 ${times(values, bare.took, 0.5)}, p99 ${times(values, bare.took, 0.99)} the bare write`;
   return [
     {
       what: "answer that completes the breach → return committed",
       goal: "p50 ≤ 50 ms, p99 ≤ 150 ms",
       measured: spread(committed),
-      ratio: times(percentile(committed, 0.5), bareP50, "a bare status write, at p50"),
+      ratio: compared(committed),
       met: percentile(committed, 0.5) <= 50 && percentile(committed, 0.99) <= 150,
     },
     {
@@ -60,10 +61,10 @@ export async function returns(world: World): Promise<Row[]> {
       what: "decision seen → traffic selector written",
       goal: "p99 ≤ 50 ms",
       measured: spread(moved),
-      ratio: times(percentile(moved, 0.5), bareP50, "a bare status write, at p50"),
+      ratio: compared(moved),
       met: percentile(moved, 0.99) <= 50,
     },
-    { what: "bare status write → seen by a watcher, meanwhile", measured: spread(bare.took) },
+    { what: "bare status write → seen by a watcher, in between", measured: spread(bare.took) },
   ];
 }
 

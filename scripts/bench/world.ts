@@ -19,7 +19,7 @@ import { type OperatorProcess, startOperator } from "./operator.ts";
 import { type BenchSource, startSource } from "./source.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-const USER_AGENT = "rollguard-bench";
+export const USER_AGENT = "rollguard-bench";
 
 /** The namespace that the operator guards. */
 export const GUARDED = "bench";
@@ -33,10 +33,19 @@ export interface OperatorRequest {
   watch: boolean;
 }
 
+/** A write as it was sent, by the operator or the bench. */
+export interface Written {
+  method: string;
+  url: string;
+  contentType: string;
+  body: string;
+}
+
 export type Deployed = ModelDeployment & KubeObject;
 
 export interface World {
-  server: ApiServer;
+  /** Of the API server. */
+  url: string;
   client: KubeClient;
   source: BenchSource;
   operator: OperatorProcess;
@@ -45,6 +54,8 @@ export interface World {
   slices: Observer<EndpointSlice>;
   /** All requests of the operator since its start; it grows. */
   requests: OperatorRequest[];
+  /** Keeps the writes of everybody but those of leases, from now until `stop`. */
+  record(): { stop(): Written[] };
   close(): Promise<void>;
 }
 
@@ -58,9 +69,11 @@ export async function startWorld(program: string): Promise<World> {
     const dir = mkdtempSync(join(tmpdir(), "rollguard-bench-"));
     undo.push(() => rmSync(dir, { recursive: true, force: true }));
     const requests: OperatorRequest[] = [];
+    let written: Written[] | undefined;
     const server = new ApiServer({
       clock: systemClock,
       intercept: (request, path) => {
+        if (written && request.method !== "GET" && path?.resource !== "leases") written.push(writtenOf(request));
         if (!isBench(request)) {
           const resource = [path?.resource, path?.subresource].filter(Boolean).join("/");
           requests.push({ method: request.method, resource, watch: /[?&]watch=true/.test(request.url) });
@@ -96,7 +109,16 @@ export async function startWorld(program: string): Promise<World> {
     const slices = await watched(new Observer<EndpointSlice>(), RESOURCES.endpointSlices);
     const operator = await startOperator(program, config, GUARDED);
     undo.push(() => operator.stop());
-    return { server, client, source, operator, deployments, services, slices, requests, close };
+    const record = () => {
+      const kept: Written[] = [];
+      written = kept;
+      const stop = () => {
+        written = undefined;
+        return kept;
+      };
+      return { stop };
+    };
+    return { url: listening.url, client, source, operator, deployments, services, slices, requests, record, close };
   } catch (error) {
     await close();
     throw error;
@@ -105,6 +127,10 @@ export async function startWorld(program: string): Promise<World> {
 
 function isBench(request: ApiRequest): boolean {
   return request.headers["user-agent"]?.startsWith(USER_AGENT) === true;
+}
+
+function writtenOf({ method, url, headers, body = "" }: ApiRequest): Written {
+  return { method, url, contentType: headers["content-type"] ?? "application/json", body };
 }
 
 function namespace(name: string): KubeObject {
