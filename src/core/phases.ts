@@ -71,7 +71,8 @@ export const PHASES: Readonly<Record<Phase, PhaseRow>> = {
     ready: false,
     reconciling: true,
     stalled: false,
-    leadsTo: ["RolledBack", "Guarding", "Progressing", "Pending", "RollingBack", "Stalled"],
+    // Baking: the pin is the target, and it was never proven.
+    leadsTo: ["RolledBack", "Guarding", "Baking", "Progressing", "Pending", "RollingBack", "Stalled"],
   },
   RolledBack: {
     meaning: "the last healthy one serves, the pin is quarantined",
