@@ -22,7 +22,10 @@ const SECRET_NAME =
 const SECRET_TEXT: readonly [RegExp, string][] = [
   [/\b(Bearer|Basic)\s+[\w.~+/=-]{6,}/gi, `$1 ${HIDDEN}`],
   [/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi, `$1${HIDDEN}@`],
-  [/([?&;](?:[\w-]*token|password|secret|api-?key|sig|signature|x-amz-signature|x-amz-credential)=)[^&\s"']+/gi, `$1${HIDDEN}`],
+  [
+    /((?:^|[?&;,\s])(?:[\w-]*token|password|secret|api-?key|sig|signature|x-amz-signature|x-amz-credential)=)[^&\s"',;]+/gi,
+    `$1${HIDDEN}`,
+  ],
   [/\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*/g, HIDDEN],
 ];
 const MAX_DEPTH = 6;

@@ -4,13 +4,16 @@
 import { basename } from "node:path";
 import type { Io } from "./cli/io.ts";
 import { run } from "./cli/program.ts";
+import { systemClock } from "./clock.ts";
 import { terminalHints } from "./config.ts";
 
 const ending = new AbortController();
+let askedAt: number | undefined;
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(name, () => {
-    // Whoever asks twice does not want to wait.
-    if (ending.signal.aborted) process.exit(130);
+    // Whoever asks again does not want to wait; npm and a terminal both sending one Ctrl-C is not asking again.
+    askedAt ??= systemClock.monotonic();
+    if (systemClock.monotonic() - askedAt > 1000) process.exit(130);
     ending.abort(new Error(`ended by ${name}`));
   });
 }
@@ -37,5 +40,7 @@ const invokedAs = basename(process.argv[1] ?? "").startsWith("kubectl-") ? "kube
 const running = setInterval(() => undefined, 2 ** 30);
 const code = await run(process.argv.slice(2), invokedAs, io);
 clearInterval(running);
+// Pipes may take what was written later.
+for (const stream of [process.stdout, process.stderr]) await new Promise((done) => stream.write("", done));
 // Whatever is still open (a keep-alive connection, a timer of a library) must not hold a finished command.
 process.exit(code);

@@ -93,7 +93,7 @@ export function renderExplain(view: ExplainView, style: Style): string {
   const indented = (text: string, indent: string) => wrap(sanitizeLine(text, 2048), width - indent.length).join(`\n${indent}`);
   const reason = view.reason && view.reason !== view.phase ? ` (${sanitizeLine(view.reason)})` : "";
   const out = [
-    `${view.namespace}/${view.name} is ${paint(view.phase, phaseTone(view.phase), style)}${reason}: ${indented(view.cause, "")}.\n`,
+    `${sanitizeLine(`${view.namespace}/${view.name}`)} is ${paint(sanitizeLine(view.phase), phaseTone(view.phase), style)}${reason}: ${indented(view.cause, "")}.\n`,
   ];
   if (view.message) out.push(`\nThe operator says\n  ${indented(view.message, "  ")}\n`);
   if (view.notes.length > 0) out.push(`\nAlso\n${view.notes.map((note) => `  - ${indented(note, "    ")}\n`).join("")}`);

@@ -26,7 +26,6 @@ const retry: Step = { what: "try the pinned version again", command: request("re
 const goBack: Step = { what: "go back to an earlier revision yourself", command: request("rollback-to", "previous") };
 const promote: Step = { what: "give the candidate the traffic yourself", command: request("promote", "{candidate}") };
 const promoteActive: Step = { what: "declare it proven yourself; the record says so", command: request("promote", "{active}") };
-const approve: Step = { what: "approve what it wants to do", command: request("approve", "{active}") };
 const resume: Step = {
   what: "resume it, and set spec.paused to false where that is what holds it",
   command: request("resume", "{name}"),
@@ -151,7 +150,11 @@ export const REASON_EXPLANATIONS: Readonly<Record<string, Explanation>> = {
     next: [resume],
   },
   Frozen: { cause: "a freeze window of the policy allows no more traffic to a candidate", next: [wait, policies, promote] },
-  AwaitingApproval: { cause: "the policy's mode is Recommend: the decision waits for a person", next: [approve, policies] },
+  AwaitingApproval: { cause: "the policy's mode is Recommend: the decision waits for a person", next: [goBack, policies] },
+  Recommended: {
+    cause: "the active version breaches its policy, whose mode is Recommend: it says what it would do, and a person does it",
+    next: [goBack, policies],
+  },
   Observe: { cause: "the policy's mode is Observe: what would have happened is recorded and not done", next: [goBack, policies] },
   MissingData: {
     cause: "a check gives no data and the policy holds on that; missing data never rolls anything back",

@@ -55,11 +55,7 @@ function build(invokedAs: string, io: Io, done: (code: number) => void): Command
     .exitOverride()
     .showHelpAfterError("(--help shows what there is)")
     .configureOutput({ writeOut: (text) => io.out(text), writeErr: (text) => io.err(text) })
-    .addHelpText("after", `\nExit codes: ${EXIT.ok} done, ${EXIT.failed} failed or not found, ${EXIT.usage} wrong usage.`)
-    .action(() => {
-      io.err(program.helpInformation());
-      done(EXIT.usage);
-    });
+    .addHelpText("after", `\nExit codes: ${EXIT.ok} done, ${EXIT.failed} failed or not found, ${EXIT.usage} wrong usage.`);
   // Known before a command too, as kubectl's users write them; each command's help shows its own.
   for (const option of commonOptions()) program.addOption(option.hideHelp());
 

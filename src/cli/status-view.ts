@@ -3,6 +3,7 @@
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import type { CheckStatus, QuarantineEntry, RevisionRef, RollbackState } from "../api/modeldeployment-status.ts";
 import type { Verdict } from "../api/reasons.ts";
+import { sanitizeLine } from "../text.ts";
 import { after, age, moment, number, revision, shortDigest } from "./format.ts";
 import { type Cell, cell, facts, paint, type Style, type Tone, table } from "./output.ts";
 
@@ -113,7 +114,7 @@ function returnCell(view: StatusView): Cell {
 
 /** Everything about one deployment. */
 export function renderStatus(view: StatusView, now: number, style: Style): string {
-  const title = `${view.namespace}/${view.name}   ${paint(view.phase, phaseTone(view.phase), style)}`;
+  const title = `${sanitizeLine(`${view.namespace}/${view.name}`)}   ${paint(sanitizeLine(view.phase), phaseTone(view.phase), style)}`;
   const parts = [`${title}${view.paused ? `   ${paint("paused", "unsure", style)}` : ""}\n`, facts(situation(view, now), style)];
   if (view.checks.length > 0) parts.push(`\n${checksTable(view, now, style)}`);
   if (view.quarantine.length > 0) parts.push(`\n${quarantineTable(view.quarantine, now, style)}`);
