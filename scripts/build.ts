@@ -58,16 +58,22 @@ module.exports = {
 
 /**
  * client-node does not say that importing its files does nothing, so esbuild would keep hundreds of generated models of which
- * the operator uses none; zod brings its messages in fifty languages. All of that would be memory at rest.
+ * the operator uses none; zod brings its messages in fifty languages. All of that would be memory at rest. An export that is
+ * missing in these shorter entries fails the build.
  */
 const leaner: Plugin = {
   name: "leaner",
   setup(context) {
-    context.onResolve({ filter: /./ }, async ({ path, pluginData, ...rest }) => {
-      if (pluginData === leaner.name || !/client-node/.test(path + rest.importer)) return undefined;
-      const found = await context.resolve(path, { ...rest, pluginData: leaner.name });
-      return /[\\/]@kubernetes[\\/]client-node[\\/]/.test(found.path) ? { ...found, sideEffects: false } : found;
-    });
+    const client = (file: string, contents: string) =>
+      context.onLoad({ filter: new RegExp(`[\\\\/]@kubernetes[\\\\/]client-node[\\\\/]dist[\\\\/]${file}$`) }, ({ path }) => ({
+        contents,
+        resolveDir: dirname(path),
+      }));
+    client("index\\.js", `export { KubeConfig } from "./config.js";`);
+    client(
+      "gen[\\\\/]index\\.js",
+      `export { createConfiguration } from "./configuration.js"; export { ServerConfiguration } from "./servers.js";`,
+    );
     context.onLoad({ filter: /[\\/]zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, () => ({
       contents: `export { default as en } from "./en.js";`,
     }));
