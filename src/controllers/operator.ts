@@ -1,5 +1,6 @@
 // Puts the operator together: client, caches, queue, sampler, sources, leader election. Nothing is decided here.
 
+import type { Gauge } from "prom-client";
 import type { Clock } from "../clock.ts";
 import type { OperatorOptions } from "../config.ts";
 import { connect, type KubeClient } from "../kube/client.ts";
@@ -41,6 +42,25 @@ const WRITE_LIMIT_MS = 4000;
 
 /** Thrown where a write was due and the lease is no longer ours for sure. */
 export class NotLeading extends Error {}
+
+/** Fills a gauge anew at each scrape. prom-client calls `collect` of the gauge; it has no other way to set one later. */
+function gaugeOf<L extends string>(
+  gauge: Gauge<L>,
+  fill: (set: (labels: Record<L, string>, value: number) => void) => void,
+): void {
+  Object.assign(gauge, {
+    collect() {
+      gauge.reset();
+      fill((labels, value) => gauge.set(labels, value));
+    },
+  });
+}
+
+function countBy<T>(items: readonly T[], keys: (item: T) => readonly string[], each: (key: string, count: number) => void): void {
+  const counts = new Map<string, number>();
+  for (const key of items.flatMap(keys)) counts.set(key, (counts.get(key) ?? 0) + 1);
+  for (const [key, count] of counts) each(key, count);
+}
 
 /** The port of a pod by the annotation, the name `http`, or a name or number that is asked for. */
 function portOf(pod: Pod, wanted: string | number | undefined): number | undefined {
@@ -180,6 +200,26 @@ async function lead(
     fetch: { image: options.fetchImage, command: options.fetchCommand },
   });
   metrics.leader.set(1);
+  // Counted when they are asked for: a gauge that is kept up to date in every pass would cost more and could drift.
+  gaugeOf(metrics.queueDepth, (set) => {
+    const { normal, urgent } = queue.stats();
+    set({ lane: "normal" }, normal);
+    set({ lane: "urgent" }, urgent);
+  });
+  gaugeOf(metrics.deployments, (set) =>
+    countBy(
+      caches.deployments.list(),
+      (one) => [one.status?.phase ?? "New"],
+      (phase, count) => set({ phase }, count),
+    ),
+  );
+  gaugeOf(metrics.checks, (set) =>
+    countBy(
+      caches.deployments.list(),
+      (one) => (one.status?.checks ?? []).map((line) => line.verdict),
+      (verdict, count) => set({ verdict }, count),
+    ),
+  );
   try {
     await caches.start(term.signal);
     health.ready("api", undefined);
