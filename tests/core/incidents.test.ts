@@ -259,3 +259,33 @@ describe("faults", () => {
     expect(world.status.active?.version).toBe("v2");
   });
 });
+
+describe("walking back within maxDepth", () => {
+  const walk = (maxDepth: number) => {
+    const world = new World().version("v1").version("v2").version("v3");
+    world.policy = policy({ maxDepth, checks: [...policy().checks, check({ name: "latency", fingerprint: "latency" })] });
+    world.run(20_000).pin("v2").run(40_000).pin("v3").run(40_000);
+    expect(world.status.lastHealthy?.version).toBe("v3");
+    // v3 fails on errors; v2, which was healthy when it was proven, now fails on something else.
+    world.measure = (one, version) =>
+      (version === "v3" && one.name === "error-ratio") || (version === "v2" && one.name === "latency") ? bad : good;
+    world.run(120_000);
+    return world;
+  };
+
+  test("maxDepth 1: the walk ends at the first target, and a person is told", () => {
+    const world = walk(1);
+    expect(world.story().at(-1)).toBe("4 Return v2 Failed");
+    expect(world.condition("Stalled")?.reason).toBe("TargetBreached");
+    expect(world.traffic.map((one) => one.version)).toEqual(["v1", "v2", "v3", "v2"]);
+  });
+
+  test("maxDepth 2: the next proven one is tried, in the same return and the same record", () => {
+    const world = walk(2);
+    expect(world.story().at(-1)).toBe("4 Return v1 Verified");
+    expect(world.status.rollback).toMatchObject({ depth: 2, passedOver: [2] });
+    expect(world.traffic.map((one) => one.version)).toEqual(["v1", "v2", "v3", "v2", "v1"]);
+    // v2 was passed over for this incident, and is not quarantined: it has no fault of its own.
+    expect((world.status.quarantine ?? []).map((entry) => entry.version)).toEqual(["v3"]);
+  });
+});
