@@ -15,7 +15,7 @@ import { startWorld, type World } from "./bench/world.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const PARTS: Record<string, { about: string; run(world: World): Promise<Row[]> }> = {
-  returns: { about: "breach → return committed → traffic moved: 50 single returns", run: returns },
+  returns: { about: "breach → return committed → traffic moved: 44 single returns", run: returns },
   memory: { about: "resident memory with nothing to guard", run: memory },
   rest: { about: "API requests and writes of 50 healthy deployments in 30 s", run: rest },
   storm: { about: "100 deployments created at once, and 100 breaching at once", run: storm },

@@ -1,6 +1,6 @@
 // Part "memory": what the operator needs with nothing to guard.
 
-import { ms, type Row } from "./report.ts";
+import type { Row } from "./report.ts";
 import type { World } from "./world.ts";
 
 const GOAL_MB = 90;
@@ -20,7 +20,7 @@ export async function memory(world: World): Promise<Row[]> {
     {
       what: "resident memory, nothing to guard",
       goal: `≤ ${GOAL_MB} MB`,
-      measured: `${megabytes(highest)} (highest of ${seen.length} in ${ms(WATCHED_MS)}; at the end ${megabytes(seen.at(-1) ?? 0)})`,
+      measured: `${megabytes(highest)} (highest of ${seen.length} in ${WATCHED_MS / 1000} s; at the end ${megabytes(seen.at(-1) ?? 0)})`,
       met: highest <= GOAL_MB * 1_048_576,
     },
   ];

@@ -17,10 +17,10 @@ import {
 import { percentile, type Row, spread, times } from "./report.ts";
 import { BARE, type Deployed, GUARDED, type World } from "./world.ts";
 
-const DEPLOYMENTS = 25;
+const DEPLOYMENTS = 22;
 const ROUNDS = 2;
 /** Between two revisions turning bad: single returns are measured here, the part "storm" has them all at once. */
-const APART_MS = 130;
+const APART_MS = 200;
 
 interface Moments {
   /** Bad from here on: what the next query sees. */
