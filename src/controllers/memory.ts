@@ -2,6 +2,7 @@
 // what the probe inference said, which of our names are taken, and which objects were refused.
 
 import type { ModelDeployment } from "../api/modeldeployment.ts";
+import type { Policy } from "../core/policy.ts";
 import type { ProbeFacts, RefusedChild, RevisionRef } from "../core/snapshot.ts";
 
 /** True where resource version `a` is newer than `b`. They are decimal numbers that grow (KEP-5504 makes this a promise). */
@@ -14,9 +15,17 @@ const attemptOf = (candidate: RevisionRef) => `${candidate.hash}/${candidate.jud
 
 export class Memory {
   #written = new Map<string, ModelDeployment>();
+  #policies = new WeakMap<object, Policy>();
   #taken = new Map<string, string>();
   #refused = new Map<string, RefusedChild>();
   #probes = new Map<string, ProbeFacts & { attempt: string }>();
+
+  /** What an object of the cache resolves to: made once for it, since every sample asks. */
+  policy(object: object, resolve: () => Policy): Policy {
+    const known = this.#policies.get(object) ?? resolve();
+    this.#policies.set(object, known);
+    return known;
+  }
 
   /** The newer of what the cache shows and what was written last. */
   latest(key: string, cached: ModelDeployment | undefined): ModelDeployment | undefined {

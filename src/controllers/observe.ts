@@ -111,18 +111,20 @@ function environmentOf(observer: Observer, namespace: string): string {
 }
 
 /** The policy of a deployment; a name that does not exist (yet) leaves the built-in checks, which the status then names. */
-function policyOf(caches: Caches, deployment: CachedDeployment) {
+function policyOf({ caches, memory }: Pick<Observer, "caches" | "memory">, deployment: CachedDeployment) {
   const wanted = deployment.spec.policy;
   const policy =
     wanted && wanted.kind !== "ClusterRollbackPolicy"
       ? caches.policies.get(deployment.metadata.namespace, wanted.name)
       : undefined;
-  if (!policy) return resolvePolicy(undefined);
-  return resolvePolicy(policy.spec, {
-    kind: policy.kind,
-    name: policy.metadata.name,
-    generation: policy.metadata.generation ?? 0,
-  });
+  if (!policy) return memory.policy(caches, () => resolvePolicy(undefined));
+  return memory.policy(policy, () =>
+    resolvePolicy(policy.spec, {
+      kind: policy.kind,
+      name: policy.metadata.name,
+      generation: policy.metadata.generation ?? 0,
+    }),
+  );
 }
 
 /** @param deployment the newest state that is known of it; see Memory */
@@ -151,7 +153,7 @@ export function observe(observer: Observer, key: string, deployment: CachedDeplo
           .sort(),
       (name) => caches.configMaps.get(namespace, name)?.contentHash,
     ),
-    policy: policyOf(caches, deployment),
+    policy: policyOf(observer, deployment),
     // What an earlier deployment of this name left is not ours, and about to be collected.
     revisions: caches.revisions
       .of(key)

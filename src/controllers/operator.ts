@@ -40,6 +40,9 @@ export interface OperatorDeps {
 /** A write may take as long as this; the lease must be held for longer when it begins. */
 const WRITE_LIMIT_MS = 4000;
 
+/** How long changes of a version's users are gathered before its status is written. */
+const VERSION_DELAY_MS = 1000;
+
 /** Thrown where a write was due and the lease is no longer ours for sure. */
 export class NotLeading extends Error {}
 
@@ -157,7 +160,8 @@ async function lead(
     onChange: (key) => {
       if (isWatched(key)) queue.add(key);
     },
-    onVersion: (key) => versions.add(key),
+    // Many deployments of one version change together: one write for all of them.
+    onVersion: (key) => versions.addAfter(key, VERSION_DELAY_MS),
   });
   const sources = new Sources({
     client,

@@ -1,6 +1,7 @@
 // The decision: an ordered list of small rules over one snapshot. The first rule that can act now acts; one that is held says why
 // and passes on, so that a new pin can always mend what has nowhere to return to. Pure: same snapshot, same time, same answer.
 
+import { isDeepStrictEqual } from "node:util";
 import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
 import { summarize } from "./conditions.ts";
 import type { Context, EventIntent, Held, Rule } from "./context.ts";
@@ -62,7 +63,8 @@ const DERIVED_STALLS = new Set([
 
 /** Same text, whatever the order in which members were set. */
 function same(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a, sortKeys) === JSON.stringify(b, sortKeys);
+  // The quick answer is the usual one; only what seems to differ is compared as the JSON that would be written.
+  return isDeepStrictEqual(a, b) || JSON.stringify(a, sortKeys) === JSON.stringify(b, sortKeys);
 }
 
 function sortKeys(_key: string, value: unknown): unknown {

@@ -60,9 +60,20 @@ async function serve(handle: Handle, incoming: IncomingMessage, outgoing: Server
   outgoing.flushHeaders();
   for await (const text of response.body) {
     if (gone.signal.aborted) return;
-    if (!outgoing.write(text)) await new Promise((resolve) => outgoing.once("drain", resolve).once("close", resolve));
+    if (!outgoing.write(text)) await roomIn(outgoing);
   }
   outgoing.end();
+}
+
+/** Resolves when more may be written, or never will be; leaves no listener behind. */
+function roomIn(outgoing: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      outgoing.off("drain", done).off("close", done);
+      resolve();
+    };
+    outgoing.once("drain", done).once("close", done);
+  });
 }
 
 /** A kubeconfig (JSON, which is YAML) for kubectl and client-node; the latter takes http:// only with insecure-skip-tls-verify. */
