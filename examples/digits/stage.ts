@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { loadAll } from "js-yaml";
 import type { ModelDeployment } from "../../src/api/modeldeployment.ts";
@@ -13,6 +14,7 @@ import type { KubeObject, Service } from "../../src/kube/objects.ts";
 import { RESOURCES } from "../../src/kube/resources.ts";
 import { serviceUrl } from "../../src/sandbox/node/proxy.ts";
 import { type Sandbox, startSandbox } from "../../src/sandbox/sandbox.ts";
+import { WEIGHTS_PORT } from "./versions.ts";
 import { startWeights } from "./weights.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
@@ -65,6 +67,21 @@ function ended(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => child.once("exit", () => resolve()));
 }
 
+/** On the port that the manifests name, or on a free one where another demo has it. */
+function startWeightsSomewhere(): Promise<Server> {
+  return startWeights().catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "EADDRINUSE") return startWeights(0);
+    throw error;
+  });
+}
+
+/** Points a version's weights at where they are served now. */
+function moveWeights(object: KubeObject, port: number): void {
+  if (object.kind !== "ModelVersion") return;
+  const { artifact } = (object as KubeObject & { spec: { artifact: { uri: string } } }).spec;
+  artifact.uri = artifact.uri.replace(`:${WEIGHTS_PORT}/`, `:${port}/`);
+}
+
 /** Starts it all; whatever fails, what was started is ended again. */
 export async function raiseStage(): Promise<Stage> {
   const opened: (() => Promise<unknown>)[] = [];
@@ -72,7 +89,7 @@ export async function raiseStage(): Promise<Stage> {
     for (const end of opened.reverse().splice(0)) await end().catch(() => undefined);
   };
   try {
-    const weights: Server = await startWeights();
+    const weights = await startWeightsSomewhere();
     opened.push(async () => {
       weights.closeAllConnections();
       weights.close();
@@ -92,18 +109,19 @@ export async function raiseStage(): Promise<Stage> {
       operator.kill("SIGTERM");
       await ended(operator);
     });
-    return { sandbox, client, operator, close, log: () => lines, ...access(client) };
+    return { sandbox, client, operator, close, log: () => lines, ...access(client, (weights.address() as AddressInfo).port) };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-function access(client: KubeClient): Pick<Stage, "apply" | "deployment" | "records" | "serviceUrl"> {
+function access(client: KubeClient, weightsPort: number): Pick<Stage, "apply" | "deployment" | "records" | "serviceUrl"> {
   const key = { namespace: NAMESPACE, name: NAME };
   return {
     async apply(file, edit) {
       for (const object of loadAll(readFileSync(path.join(import.meta.dirname, file), "utf8")) as KubeObject[]) {
+        moveWeights(object, weightsPort);
         edit?.(object);
         await client.apply(object, { fieldManager: USER });
       }
