@@ -16,22 +16,24 @@ type Status = NonNullable<ModelDeployment["status"]>;
 
 class DemoFailed extends Error {}
 
-/** Polls until `done` gives something; fails with the status's own words after a minute. */
+/** Polls until `done` gives something and says so on a terminal; fails with the status's own words after a minute. */
 async function until<T>(
   stage: Stage,
+  say: Narrator,
   what: string,
   done: (status: Status, deployment: ModelDeployment) => T | undefined | false,
 ): Promise<T> {
-  const end = Date.now() + LIMIT_MS;
+  const since = Date.now();
   for (;;) {
     const deployment = await stage.deployment();
     const found = done(deployment.status ?? {}, deployment);
     if (found) return found;
     if (stage.operator.exitCode !== null) throw new DemoFailed(`the operator ended with exit code ${stage.operator.exitCode}`);
-    if (Date.now() > end)
+    if (Date.now() > since + LIMIT_MS)
       throw new DemoFailed(
         `${what} did not happen within ${LIMIT_MS / 1000} s; the status says: ${deployment.status?.phase}: ${deployment.status?.message}`,
       );
+    say.waiting(what, since);
     await sleep(systemClock, 50);
   }
 }
@@ -45,14 +47,15 @@ class Traffic {
   answers: Answer[] = [];
   clients: Clients | undefined;
 
-  start(url: string): void {
+  /** `keep`: whether each answer is kept, or counted only. */
+  start(url: string, keep = true): void {
     this.clients = startClients({
       url,
       keepAlive: 4,
       fresh: 4,
       ratePerSecond: RATE_PER_SECOND,
       stream: loadDigits().live,
-      onAnswer: (answer) => this.answers.push(answer),
+      ...(keep ? { onAnswer: (answer: Answer) => this.answers.push(answer) } : {}),
     });
   }
 
@@ -74,8 +77,8 @@ class Traffic {
     return this.answers.find((one) => one.prediction?.version === version && one.prediction.digit !== one.prediction.truth)?.at;
   }
 
-  lastOf(version: string): number | undefined {
-    return this.answers.findLast((one) => one.prediction?.version === version)?.at;
+  lastOf(version: string): Answer | undefined {
+    return this.answers.findLast((one) => one.prediction?.version === version);
   }
 }
 
@@ -91,30 +94,37 @@ async function firstVersion(stage: Stage, say: Narrator, traffic: Traffic): Prom
   for (const file of ["namespace.yaml", "source.yaml", "policy.yaml", "version-1.yaml", "version-2.yaml", "version-3.yaml"])
     await stage.apply(file);
   await stage.apply("deployment.yaml", pin("digits-1.0.0"));
-  await until(stage, "the first version serving", (status) => status.active?.settledAt);
+  await until(stage, say, "the first version serving", (status) => status.active?.settledAt);
   const url = await stage.serviceUrl();
   if (!url) throw new DemoFailed("the Service has no address");
   say.line(`it serves at ${url}; ${RATE_PER_SECOND} digits a second that no training saw are sent through it from now on`);
   traffic.start(url);
-  await until(stage, "the proof of version 1", (status) => status.lastHealthy?.version === "digits-1.0.0");
+  await until(stage, say, "the proof of version 1", (status) => status.lastHealthy?.version === "digits-1.0.0");
   say.line(`proven: its checks stayed healthy for the bake; ${percent(traffic.of("digits-1.0.0"))}`);
 }
 
 async function badVersion(stage: Stage, say: Narrator, traffic: Traffic): Promise<void> {
   say.chapter("Version 2.0.0 is pinned: its own validation says 0.908, but its labels were damaged");
   await stage.apply("deployment.yaml", pin("digits-2.0.0"));
-  await until(stage, "version 2 taking the traffic", (status) => status.active?.version === "digits-2.0.0");
+  await until(stage, say, "version 2 taking the traffic", (status) => status.active?.version === "digits-2.0.0");
   say.line("it passed the probe inference and takes the traffic; version 1.0.0 stays warm");
-  const rollback = await until(stage, "the decision to return", (status) => status.rollback);
+  const rollback = await until(stage, say, "the decision to return", (status) => status.rollback);
   say.line(`decision: return from ${rollback.from?.version} to ${rollback.to?.version}, because ${rollback.message}`);
-  const done = await until(stage, "the verified return", (status) => status.rollback?.outcome === "Verified" && status.rollback);
+  const done = await until(
+    stage,
+    say,
+    "the verified return",
+    (status) => status.rollback?.outcome === "Verified" && status.rollback,
+  );
   const first = traffic.firstWrongOf("digits-2.0.0") ?? Number.NaN;
-  const since = (time: string | undefined) => `${((Date.parse(time ?? "") - first) / 1000).toFixed(2)} s`;
+  const last = traffic.lastOf("digits-2.0.0");
+  const seconds = (ms: number) => `${(ms / 1000).toFixed(2)} s`;
+  const since = (time: string | undefined) => seconds(Date.parse(time ?? "") - first);
   say.table([
     ["first wrong answer of 2.0.0", "0.00 s"],
     ["breach detected and return decided", since(done.decidedAt)],
-    ["all traffic back on 1.0.0", since(done.restoredAt)],
-    ["last answer of 2.0.0", `${(((traffic.lastOf("digits-2.0.0") ?? Number.NaN) - first) / 1000).toFixed(2)} s`],
+    ["Service moved back to 1.0.0", since(done.restoredAt)],
+    [`last answer of 2.0.0${last?.keepAlive ? ", on a connection kept alive" : ""}`, seconds((last?.at ?? Number.NaN) - first)],
     ["return verified", since(done.verifiedAt)],
   ]);
   say.line(`2.0.0: ${percent(traffic.of("digits-2.0.0"))}`);
@@ -129,7 +139,7 @@ async function badVersion(stage: Stage, say: Narrator, traffic: Traffic): Promis
 
 async function syncedAgain(stage: Stage, say: Narrator): Promise<void> {
   say.chapter("Git syncs the bad pin again, five times");
-  const before = await until(stage, "rest", (status, deployment) => status.phase === "RolledBack" && deployment);
+  const before = await until(stage, say, "rest", (status, deployment) => status.phase === "RolledBack" && deployment);
   for (let i = 0; i < 5; i++) {
     await stage.apply("deployment.yaml", pin("digits-2.0.0"));
     await sleep(systemClock, 400);
@@ -144,7 +154,7 @@ async function darkMetrics(stage: Stage, say: Narrator): Promise<void> {
   say.chapter("The metrics go dark: sick data is not a sick model");
   const history = (await stage.deployment()).status?.history?.length;
   await stage.apply("source-dark.yaml");
-  const message = await until(stage, "the metrics being missed", (status) => {
+  const message = await until(stage, say, "the metrics being missed", (status) => {
     const condition = status.conditions?.find((one) => one.type === "MetricsAvailable");
     return condition?.status === "False" && condition.message;
   });
@@ -158,6 +168,7 @@ async function darkMetrics(stage: Stage, say: Narrator): Promise<void> {
   await stage.apply("source.yaml");
   await until(
     stage,
+    say,
     "the metrics being back",
     (now) => now.conditions?.find((one) => one.type === "MetricsAvailable")?.status === "True",
   );
@@ -167,7 +178,7 @@ async function darkMetrics(stage: Stage, say: Narrator): Promise<void> {
 async function mendedVersion(stage: Stage, say: Narrator, traffic: Traffic): Promise<void> {
   say.chapter("Version 2.0.1, the mended one, is pinned");
   await stage.apply("deployment.yaml", pin("digits-2.0.1"));
-  await until(stage, "the proof of version 2.0.1", (status) => status.lastHealthy?.version === "digits-2.0.1");
+  await until(stage, say, "the proof of version 2.0.1", (status) => status.lastHealthy?.version === "digits-2.0.1");
   say.line(`it baked and is proven; ${percent(traffic.of("digits-2.0.1"))}`);
 }
 
@@ -240,7 +251,12 @@ async function main(): Promise<void> {
   );
   const started = Date.now();
   const stage = await raiseStage();
-  const interrupted = () => void stage.close().then(() => process.exit(130));
+  let ending = false;
+  const interrupted = () => {
+    ending = true;
+    say.clear();
+    void stage.close().then(() => process.exit(130));
+  };
   process.once("SIGINT", interrupted).once("SIGTERM", interrupted);
   const traffic = new Traffic();
   try {
@@ -251,8 +267,10 @@ async function main(): Promise<void> {
     await mendedVersion(stage, say, traffic);
     await report(stage, say, traffic);
     say.done(`everything above was checked; ${((Date.now() - started) / 1000).toFixed(0)} s`);
-    if (process.argv.includes("--keep")) await keepUp(stage, say);
+    if (process.argv.includes("--keep")) await keepUp(stage, say, traffic);
   } catch (error) {
+    // Ctrl-C reaches the operator too; that it ends then is no failure.
+    if (ending) return;
     say.failed(error instanceof Error ? error.message : String(error), stage.log().slice(-15));
     process.exitCode = 1;
   } finally {
@@ -261,12 +279,16 @@ async function main(): Promise<void> {
   }
 }
 
-/** Leaves everything up until Ctrl-C. */
-async function keepUp(stage: Stage, say: Narrator): Promise<void> {
-  say.line("still up; in another terminal:");
+/** Leaves everything up until Ctrl-C, with traffic, so that the guard has something to judge. */
+async function keepUp(stage: Stage, say: Narrator, traffic: Traffic): Promise<void> {
+  const url = await stage.serviceUrl();
+  if (url) traffic.start(url, false);
+  say.line("still up, with traffic; in another terminal, in this folder:");
   say.line(`  export KUBECONFIG=${stage.sandbox.kubeconfigPath}`);
-  say.line(`  kubectl get rollguard -n ${NAMESPACE}        npx rollguard status ${NAME} -n ${NAMESPACE}`);
-  say.line(`  kubectl describe mdep ${NAME} -n ${NAMESPACE}    npx rollguard explain ${NAME} -n ${NAMESPACE}`);
+  say.line(`  kubectl get rollguard -n ${NAMESPACE}`);
+  say.line(`  kubectl describe mdep ${NAME} -n ${NAMESPACE}`);
+  for (const command of ["status", "history", "explain"])
+    say.line(`  npm run --silent rollguard -- ${command} ${NAME} -n ${NAMESPACE}`);
   say.line("Ctrl-C ends it and leaves nothing behind");
   await new Promise(() => setInterval(() => undefined, 60_000));
 }

@@ -1,11 +1,17 @@
-// How the demo speaks: chapters, lines and small tables; colours on a terminal, plain lines in a pipe.
+// How the demo speaks: chapters, lines and small tables; on a terminal with colours and one line in place that says what is
+// being waited for, in a pipe plain lines only.
 
 import pc from "picocolors";
+
+/** Back to the first column, and erase the line: ECMA-48 CR and EL. */
+const ERASE = "\r\u001b[2K";
 
 export class Narrator {
   #out: NodeJS.WriteStream;
   #started = Date.now();
   #color: ReturnType<typeof pc.createColors>;
+  /** What the line in place shows now; empty without one. */
+  #shown = "";
 
   constructor(out: NodeJS.WriteStream) {
     this.#out = out;
@@ -13,7 +19,26 @@ export class Narrator {
   }
 
   #write(text: string): void {
+    this.clear();
     this.#out.write(`${text}\n`);
+  }
+
+  /** Says in place what is being waited for and since when (ms epoch); only on a terminal, and gone with the next line. */
+  waiting(what: string, since: number): void {
+    if (this.#out.isTTY !== true) return;
+    const stamp = `${((Date.now() - this.#started) / 1000).toFixed(1).padStart(6)} s`;
+    const text = `${stamp}  … waiting for ${what}, ${((Date.now() - since) / 1000).toFixed(1)} s`;
+    // A line that wraps could not be erased.
+    const fitting = text.slice(0, Math.max((this.#out.columns || 80) - 1, 0));
+    if (fitting === this.#shown) return;
+    this.#shown = fitting;
+    this.#out.write(`${ERASE}${this.#color.dim(fitting)}`);
+  }
+
+  /** Takes the line in place away. */
+  clear(): void {
+    if (this.#shown !== "") this.#out.write(ERASE);
+    this.#shown = "";
   }
 
   #stamp(): string {

@@ -3,6 +3,7 @@
 import { once } from "node:events";
 import { resolve } from "node:path";
 import { createLogger } from "../logger.ts";
+import { buildInfo } from "../version.ts";
 import { CliError, EXIT, type Io } from "./io.ts";
 
 export interface SandboxFlags {
@@ -22,6 +23,8 @@ export async function sandbox(flags: SandboxFlags, program: string, io: Io): Pro
   const logger = createLogger({ level: "warn", format: "pretty", color: io.color, write: (text) => io.err(text) });
   const running = await startSandbox({ port, logger, ...(flags.dir === undefined ? {} : { dir: resolve(flags.dir) }) });
   try {
+    // A clone has no `rollguard` on the path.
+    const command = buildInfo().bundled ? program : "npm run --silent rollguard --";
     const file = running.kubeconfigPath;
     io.out(`An embedded Kubernetes runs at ${running.url}; it ends with Ctrl-C, and nothing of it stays.
 
@@ -29,10 +32,10 @@ export async function sandbox(flags: SandboxFlags, program: string, io: Io): Pro
 
 In another terminal:
   export KUBECONFIG=${file}
-  ${program} operator --http-address off   # the operator, outside of the cluster; it also needs a terminal of its own
+  ${command} operator --http-address off   # the operator, outside of the cluster; it also needs a terminal of its own
   kubectl apply -f <your manifests>
   kubectl get rollguard -A
-  ${program} status -A
+  ${command} status -A
 `);
     if (!io.signal.aborted) await once(io.signal, "abort");
     io.err("ending …\n");

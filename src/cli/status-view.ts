@@ -164,7 +164,9 @@ function readiness(view: StatusView): Cell {
 function rollbackText(rollback: RollbackState, now: number): string {
   const { from, to, decidedAt, restoredAt, verifiedAt, detectedAt, outcome } = rollback;
   const path = `${revision(from) ?? "nothing"} → ${revision(to) ?? "nothing"}`;
-  const why = [rollback.check, rollback.message ?? rollback.reason].filter(Boolean).join(": ");
+  const said = rollback.message ?? rollback.reason;
+  // The message of a breach begins with the check's name already.
+  const why = rollback.check && said?.startsWith(`${rollback.check} `) ? said : [rollback.check, said].filter(Boolean).join(": ");
   const times = [
     detectedAt && `detected ${moment(detectedAt)}`,
     decidedAt && `decided ${after(detectedAt, decidedAt) ?? moment(decidedAt)}`,
