@@ -123,17 +123,33 @@ export async function writeRecords(
   written: Set<string>,
 ): Promise<void> {
   const kept = executor.caches.revisions.of(key);
+  const errors: unknown[] = [];
   for (const entry of deployment.status?.history ?? []) {
     const id = `${deployment.metadata.uid}/${entry.sequence}`;
     if (snapshot.recorded.has(entry.sequence) || written.has(id)) continue;
     executor.assertLeading();
     try {
-      await executor.client.create(recordOf(deployment, entry, snapshot.policy, kept));
+      await writeRecord(executor, deployment, entry, recordOf(deployment, entry, snapshot.policy, kept));
+      if (written.size > REMEMBERED) written.clear();
+      written.add(id);
     } catch (error) {
-      if (!isKind(error, "AlreadyExists")) throw error;
-      await checkOurs(executor, deployment, entry);
+      // One that can't be written must not keep the later ones from being written.
+      errors.push(error);
     }
-    if (written.size > REMEMBERED) written.clear();
-    written.add(id);
+  }
+  if (errors.length > 0) throw errors[0];
+}
+
+async function writeRecord(
+  executor: Executor,
+  deployment: ModelDeployment,
+  entry: HistoryEntry,
+  record: KubeObject,
+): Promise<void> {
+  try {
+    await executor.client.create(record);
+  } catch (error) {
+    if (!isKind(error, "AlreadyExists")) throw error;
+    await checkOurs(executor, deployment, entry);
   }
 }

@@ -6,6 +6,7 @@ import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
 import { summarize } from "./conditions.ts";
 import type { Context, EventIntent, Held, Rule } from "./context.ts";
 import { breaches, type Evidence, evidenceFor } from "./evidence.ts";
+import { counted } from "./gates.ts";
 import { noteFirstTokens, pauseAndResume, personRollback, promote, retry } from "./rules/person.ts";
 import { contentChanged, newPin, unusablePin } from "./rules/pin.ts";
 import { nameTaken, repairDecision } from "./rules/repair.ts";
@@ -127,7 +128,12 @@ function lapse(context: Context): void {
     return;
   // A rule that acted earlier in the chain kept the later ones from speaking: not a sign that the cause is gone.
   const aboutBreach = reason === "NoTarget" || reason === "TargetNoBetter" || reason === "BudgetSpent";
-  if (aboutBreach && breaches(context.active).length > 0) return;
+  if (aboutBreach && before.active?.revision === status.active?.revision) {
+    // Not breached is not enough: after a restart, or while a source is dark, nothing is known.
+    const about = (context.active?.findings ?? []).find((one) => one.check.name === status.stall?.check);
+    if (about && about.judgement.verdict !== "Healthy") return;
+    if (breaches(context.active).length > 0) return;
+  }
   delete status.stall;
 }
 
@@ -136,7 +142,7 @@ function rebake({ status, now }: Pick<Context, "status" | "now">, evidence: Evid
   const { active } = status;
   if (!active?.baking) return;
   if (breaches(evidence).some((one) => one.check.severity === "Critical")) active.breached = true;
-  else if (active.breached) {
+  else if (active.breached && counted(evidence).every((one) => one.judgement.verdict === "Healthy")) {
     delete active.breached;
     active.judgedFrom = new Date(now).toISOString();
   }

@@ -25,6 +25,7 @@ export function switchGate(input: {
   promoted: boolean;
 }): Missing | undefined {
   const current = input.child?.current ?? 0;
+  if (input.replicas === 0) return { reason: "PodsNotReady", message: "scaled to 0; it takes the traffic when it has pods" };
   if (current < input.replicas) return { reason: "PodsNotReady", message: `${current} of ${input.replicas} pods are ready` };
   if (input.probeWanted && input.probe?.outcome !== "Passed") {
     return { reason: "ProbeRunning", message: input.probe?.message || "the probe inference is running" };
@@ -40,7 +41,7 @@ export function switchGate(input: {
 }
 
 /** A comparison without a baseline is left out of the gates; it is named in the message. */
-function counted(evidence: Evidence | undefined): Finding[] {
+export function counted(evidence: Evidence | undefined): Finding[] {
   return (evidence?.findings ?? []).filter(
     (one) => one.check.severity === "Critical" && !(one.judgement.verdict === "NoData" && one.judgement.reason === "NoBaseline"),
   );

@@ -106,6 +106,12 @@ export function closeRollout(context: Context, outcome: Outcome, reason: string,
   delete status.rollout;
 }
 
+/** The target of a return is no candidate any more: it takes the traffic as what it was proven to be. */
+export function releaseCandidate(context: Context, revision: number): void {
+  if (context.status.candidate?.revision !== revision) return;
+  closeRollout(context, "Superseded", "ReturnTakesOver", `r${revision} is the target of a return`);
+}
+
 /** Stalls of a return that failed: they end by health, a new pin, a retry or a person, and by nothing else. */
 export const RETURN_STALLS: ReadonlySet<string> = new Set(["CommonCause", "TargetBreached", "ReturnFailed"]);
 
@@ -129,6 +135,7 @@ export function openReturn(
   if (!active) return;
   if (status.rollout && status.rollout.revision === active.revision)
     closeRollout(context, "RolledBack", input.reason, input.message);
+  releaseCandidate(context, input.target.revision);
   const sequence = nextSequence(context);
   const automatic = input.trigger === "Breach";
   if (automatic) {
@@ -251,6 +258,8 @@ export function stall(context: Context, reason: string, message: string, check?:
   const { status, now } = context;
   // Two causes must not take turns: the first one that is said stands, and only a new one is told.
   if (context.stalled !== undefined && context.stalled !== reason) return;
+  // How a walk ended is not forgotten for what else is wrong.
+  if (status.stall && RETURN_STALLS.has(status.stall.reason) && !RETURN_STALLS.has(reason)) return;
   context.stalled = reason;
   const known = context.before.stall?.reason === reason ? context.before.stall : undefined;
   status.stall = {

@@ -186,9 +186,9 @@ export function actsFully(check: Check, judgement: Judgement, stage: Stage, base
   return check.baseline?.guard === "Rollback" && (baseline.coversMs ?? 0) >= DAY_MS;
 }
 
-/** The value that this revision will be compared by later: the mean of what it measured. */
+/** The value that this revision will be compared by later: the mean of what it measured. Extrapolated counts are no whole numbers; the API's are. */
 export function baselineOf(check: Check, window: CheckWindow): { name: string; value: number; samples: number } | undefined {
   const value = meanOf(window, check);
   if (value === undefined || !Number.isFinite(value)) return undefined;
-  return { name: check.name, value, samples: check.kind === "Ratio" ? window.trials : window.count };
+  return { name: check.name, value, samples: check.kind === "Ratio" ? Math.round(window.trials) : window.count };
 }

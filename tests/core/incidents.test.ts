@@ -289,3 +289,102 @@ describe("walking back within maxDepth", () => {
     expect((world.status.quarantine ?? []).map((entry) => entry.version)).toEqual(["v3"]);
   });
 });
+
+describe("scaled to nothing", () => {
+  test("a return at 0 replicas waits, and traffic never goes back to the quarantined revision", () => {
+    const world = proven();
+    world.pin("v2").run(40_000);
+    world.deployment.spec = { ...world.deployment.spec, replicas: 0 };
+    world.run(20_000);
+    world.request("rollbackTo", "v1").run(125_000);
+    world.deployment.spec = { ...world.deployment.spec, replicas: 2 };
+    world.run(60_000);
+    expect(world.status.active?.version).toBe("v1");
+  });
+
+  test("a candidate without pods takes no traffic", () => {
+    const world = proven();
+    world.deployment.spec = { ...world.deployment.spec, replicas: 0 };
+    world.startMs = (version) => (version === "v2" ? Number.POSITIVE_INFINITY : 2000);
+    world.pin("v2").run(10_000);
+    expect(world.traffic).toHaveLength(1);
+    world.deployment.spec = { ...world.deployment.spec, replicas: 2 };
+    world.run(300_000);
+    expect(world.status.active?.version).toBe("v1");
+  });
+});
+
+describe("nothing is concluded from emptiness", () => {
+  test.each(["a restart", "a dark source"])("a stalled breach stays Ready=False after %s", (what) => {
+    const world = new World().version("v1").run(20_000);
+    world.measure = () => bad;
+    world.run(20_000);
+    expect(world.condition("Ready")?.status).toBe("False");
+    if (what === "a restart") world.windows.clear();
+    else world.measure = () => ({ kind: "Error", message: "x" });
+    world.pass();
+    if (what !== "a restart") world.run(10_000);
+    expect(world.condition("Ready")?.status).toBe("False");
+  });
+});
+
+describe("candidate and target", () => {
+  const cold = {
+    strategy: { type: "BlueGreen", drain: "5s", progressDeadline: "60s", standby: { replicas: "100%", for: "1s" } },
+  } as never;
+
+  test("pinning back to the target of a return opens no rollout that never ends", () => {
+    const world = proven(cold).pin("v2").run(60_000);
+    world.startMs = () => 10_000;
+    world.measure = only("v2");
+    world.run(6000);
+    world.pin("v1").run(60_000);
+    expect(world.status.rollout).toBeUndefined();
+    expect(world.status.phase).toBe("Guarding");
+    expect((world.status.history ?? []).map((entry) => entry.sequence)).toEqual([1, 2, 3]);
+  });
+
+  test("a candidate that becomes the target of a return ends its rollout as superseded", () => {
+    const world = proven(cold).pin("v2").run(60_000);
+    world.startMs = () => 10_000;
+    world.pin("v1").run(1000);
+    world.measure = only("v2");
+    world.run(60_000);
+    expect(world.status.active?.version).toBe("v1");
+    expect(world.status.rollout).toBeUndefined();
+    const sequences = (world.status.history ?? []).map((entry) => entry.sequence).sort();
+    expect(sequences).toEqual(sequences.map((_, index) => index + 1));
+  });
+
+  test("content that is made again while another stall stands still waits for a person", () => {
+    const world = new World().version("v1").run(20_000);
+    world.measure = () => bad;
+    world.run(20_000);
+    world.versions.v1 = { digest: "sha256:other" };
+    world.run(10_000);
+    expect(world.traffic).toHaveLength(1);
+  });
+
+  test("an old return does not make a later rollout's breach a common cause", () => {
+    const world = proven().pin("v2").run(40_000);
+    world.measure = (_check, version) => (version === "v2" ? bad : version === "v1" ? { kind: "Error", message: "x" } : good);
+    world.run(150_000);
+    expect(world.story().at(-1)).toContain("Unverified");
+    world.pin("v3").run(5000).request("promote", "r3").run(60_000);
+    expect(world.status.lastHealthy?.version).toBe("v3");
+    world.measure = only("v1");
+    world.pin("v1").run(60_000);
+    expect(world.status.active?.version).toBe("v3");
+  });
+});
+
+test("a baseline of extrapolated counts is whole, as the API wants it", () => {
+  const world = new World().version("v1");
+  world.policy = policy({
+    checks: [check({ kind: "Ratio", query: undefined, numerator: "n", denominator: "d", minSamples: 10, fingerprint: "r" })],
+  });
+  world.measure = () => ({ kind: "Value", value: 0.01, numerator: 0.5, denominator: 50.37 });
+  world.run(30_000);
+  expect(world.status.phase).toBe("Guarding");
+  expect(ModelDeploymentStatusSchema.safeParse(world.status).error).toBeUndefined();
+});

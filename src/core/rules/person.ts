@@ -69,6 +69,7 @@ function resolve(context: Context, target: string): KnownRevision | string {
     const names = others.map((one) => `r${one.revision} (${one.version})`).join(", ") || "none";
     return `no such revision to return to; known: ${names}`;
   }
+  if (found.revision === status.candidate?.revision) return `r${found.revision} is the candidate; promote it instead`;
   if (isQuarantined(status, found.hash)) return `r${found.revision} is quarantined; retry it first`;
   if (found.revoked) return `r${found.revision} was revoked`;
   return found;

@@ -107,7 +107,7 @@ export const newPin: Rule = {
   apply(context) {
     const { status, snapshot, now } = context;
     const { pin } = snapshot;
-    if (pin.state !== "Usable" || status.stall?.reason === "VersionContentChanged") return undefined;
+    if (pin.state !== "Usable" || context.held.some((one) => one.rule === "version-content-changed")) return undefined;
     const previous = status.desired;
     const revision = numberFor(context, pin.hash);
     const moved = previous?.hash !== pin.hash;
@@ -122,20 +122,23 @@ export const newPin: Rule = {
       };
       if (pin.deprecated) tell(context, "Warning", "DeprecatedVersion", `${pin.version} is deprecated`, pin.hash);
     }
+    const known = snapshot.revisions.find((one) => one.hash === pin.hash);
+    if (known?.revoked && status.active?.hash !== pin.hash) {
+      const message = `the content of ${pin.version} is r${known.revision}, which was revoked as ${known.version}; pin another version`;
+      if (status.candidate?.hash === pin.hash) closeRollout(context, "Superseded", "VersionRevoked", message);
+      stall(context, "VersionRevoked", message);
+      return held("VersionRevoked", message);
+    }
     if (status.candidate?.hash === pin.hash) return undefined;
     if (status.active?.hash === pin.hash) return cancel(context);
+    // It is on its way already, as the target of the return.
+    if (returning(status) && status.rollback?.to?.hash === pin.hash) return undefined;
     if (isQuarantined(status, pin.hash)) {
       if (status.rollout && status.candidate)
         closeRollout(context, "Superseded", "PinQuarantined", `${pin.version} is pinned, which is quarantined`);
       return undefined;
     }
     if (status.paused || snapshot.deployment.spec.paused) return held("Paused", `paused; would roll out ${pin.version}`);
-    const known = snapshot.revisions.find((one) => one.hash === pin.hash);
-    if (known?.revoked) {
-      const message = `the content of ${pin.version} is r${known.revision}, which was revoked as ${known.version}; pin another version`;
-      stall(context, "VersionRevoked", message);
-      return held("VersionRevoked", message);
-    }
     const standing = known?.provenAt ? "Proven" : "Unproven";
     const candidate: RevisionRef = {
       version: pin.version,

@@ -2,10 +2,10 @@
 
 import { acted, type Context, elapsed, held, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
 import { breaches, describe, type Finding, nameOf } from "../evidence.ts";
-import { verifyGate } from "../gates.ts";
+import { counted, verifyGate } from "../gates.ts";
 import type { KnownRevision } from "../snapshot.ts";
 import { childOf, chooseTarget, isWarm } from "../target.ts";
-import { closeReturn, moveTraffic, openReturn, pointer, quarantine, refOf, stall } from "../transitions.ts";
+import { closeReturn, moveTraffic, openReturn, pointer, quarantine, refOf, releaseCandidate, stall } from "../transitions.ts";
 
 /** A target that is not ready within this share of the deadline is passed over. */
 const START_SHARE = 1 / 3;
@@ -73,6 +73,7 @@ function hold(context: Context, found: Finding): Outcome {
     context,
     "BudgetSpent",
     `${spent.length} automatic returns already; the next may begin at ${iso(free)}; ${nameOf(found)}`,
+    found.check.name,
   );
   return held("BudgetSpent", "the budget of automatic returns is spent");
 }
@@ -156,7 +157,7 @@ function walkOn(context: Context, found: readonly Finding[]): Outcome {
       common.check.name,
     );
   }
-  if (first.check.kind === "Restarts") quarantine(context, active, "Breached", describe(first));
+  if (found.some((one) => one.check.kind === "Restarts")) quarantine(context, active, "Breached", describe(first));
   const depth = rollback.depth ?? 1;
   if (depth >= snapshot.policy.maxDepth) {
     return endFailed(
@@ -166,6 +167,8 @@ function walkOn(context: Context, found: readonly Finding[]): Outcome {
       first.check.name,
     );
   }
+  // What the next target replaces is this one: its breach counts for the common cause, too.
+  rollback.checks = [...new Set([...(rollback.checks ?? []), ...found.map((one) => one.check.name)])];
   return nextTarget(context, found, `${describe(first)} on r${active.revision}`, depth + 1);
 }
 
@@ -184,6 +187,7 @@ function nextTarget(context: Context, found: readonly Finding[], why: string, de
     }
     return endFailed(context, "ReturnFailed", `${why}; no other target: ${choice.message}`);
   }
+  releaseCandidate(context, choice.target.revision);
   rollback.to = pointer(choice.target);
   rollback.depth = depth;
   rollback.targetStartedAt = iso(now);
@@ -203,6 +207,8 @@ export const activeBreached: Rule = {
     if (!returning(status)) return beginReturn(context, found);
     // Until its traffic has arrived, what is measured is not the target's doing.
     if (!status.rollback?.restoredAt) return undefined;
+    const overdue = elapsed(context, status.rollback.detectedAt) >= context.snapshot.policy.deadlineMs;
+    if (!status.active.settledAt && !overdue) return undefined;
     return status.rollback?.to?.revision === status.active.revision ? walkOn(context, found) : undefined;
   },
 };
@@ -216,8 +222,8 @@ export const returnProgress: Rule = {
     if (!rollback?.to || rollback.outcome !== undefined) return undefined;
     const target = snapshot.revisions.find((known) => known.revision === rollback.to?.revision);
     if (!target) return nextTarget(context, [], `r${rollback.to.revision} is gone`, rollback.depth ?? 1);
-    if (target.revoked)
-      return nextTarget(context, breaches(context.active), `r${target.revision} was revoked`, rollback.depth ?? 1);
+    const lost = target.revoked ? "was revoked" : isQuarantined(status, target.hash) ? "was quarantined" : undefined;
+    if (lost) return nextTarget(context, breaches(context.active), `r${target.revision} ${lost}`, rollback.depth ?? 1);
     if (status.active?.revision !== target.revision && isWarm(snapshot, status.active?.revision, target.revision)) {
       moveTraffic(context, refOf(target, now), target.provenAt === undefined);
       return acted("TrafficReturned", `r${target.revision} is ready and takes the traffic`);
@@ -225,10 +231,13 @@ export const returnProgress: Rule = {
     if (!rollback.restoredAt) return startOrPassOver(context);
     const missing = verifyGate(context.active, snapshot.policy, elapsed(context, rollback.restoredAt));
     if (!missing) return finish(context, "Verified", "verified: every Critical check is within its limits");
-    const overdue = elapsed(context, rollback.detectedAt) >= snapshot.policy.deadlineMs;
+    // A target that came late in a walk is verified all the same.
+    const { deadlineMs, verifyMs, warmupMs } = snapshot.policy;
+    const overdue =
+      elapsed(context, rollback.detectedAt) >= deadlineMs && elapsed(context, rollback.restoredAt) >= verifyMs + warmupMs;
     if (overdue) return finish(context, "Unverified", `not verified by the deadline: ${missing.message}`);
     context.wake.push(Date.parse(rollback.detectedAt ?? iso(now)) + snapshot.policy.deadlineMs);
-    context.wake.push(Date.parse(rollback.restoredAt) + snapshot.policy.verifyMs);
+    context.wake.push(Date.parse(rollback.restoredAt) + verifyMs, Date.parse(rollback.restoredAt) + verifyMs + warmupMs);
     return held("Verifying", missing.message);
   },
 };
@@ -240,6 +249,12 @@ function startOrPassOver(context: Context): Outcome {
   const ready = childOf(snapshot, rollback.to.revision)?.ready ?? 0;
   // It has its pods and the traffic was moved: only the EndpointSlices are waited for, and passing it over would mend nothing.
   if (ready > 0 && status.active?.revision === rollback.to.revision) return held("RollingBack", "the traffic is moving");
+  if ((snapshot.deployment.spec.replicas ?? 1) === 0) {
+    // Nothing can get ready at this size: the clock of its start runs from the scaling up.
+    delete rollback.targetStartedAt;
+    return held("RollingBack", "scaled to 0; it goes on when there are pods");
+  }
+  rollback.targetStartedAt ??= iso(now);
   const limit = snapshot.policy.deadlineMs * START_SHARE;
   const waited = elapsed(context, rollback.targetStartedAt);
   if (waited >= limit)
@@ -286,7 +301,10 @@ export const recovered: Rule = {
     if (reason !== "CommonCause" && reason !== "TargetBreached" && reason !== "ReturnFailed") return undefined;
     const active = status.active;
     if (!active || isQuarantined(status, active.hash)) return undefined;
-    const critical = (context.active?.findings ?? []).filter(({ check }) => check.severity === "Critical");
+    const about = status.stall?.check;
+    const critical = counted(context.active).filter(
+      ({ check }) => reason !== "CommonCause" || about === undefined || check.name === about,
+    );
     const healthy = critical.length > 0 && critical.every(({ judgement }) => judgement.verdict === "Healthy");
     if (!healthy) return undefined;
     delete status.stall;

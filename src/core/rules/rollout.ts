@@ -6,7 +6,7 @@ import { breaches, describe, judgedFrom } from "../evidence.ts";
 import { FETCH_CONTAINER, faultOf } from "../faults.ts";
 import { proveGate, switchGate } from "../gates.ts";
 import { childOf } from "../target.ts";
-import { closeRollout, keepStandby, moveTraffic, quarantine, stall } from "../transitions.ts";
+import { closeRollout, keepStandby, moveTraffic, quarantine, RETURN_STALLS, stall } from "../transitions.ts";
 import { baselineOf } from "../verdict.ts";
 import { isCurrent } from "../window.ts";
 
@@ -54,7 +54,7 @@ export const retryCandidate: Rule = {
     delete rollout.retryAt;
     rollout.readyDeadlineSince = iso(now);
     status.candidate.judgedFrom = iso(now);
-    delete status.stall;
+    if (status.stall && !RETURN_STALLS.has(status.stall.reason)) delete status.stall;
     return acted("Retrying", `attempt ${rollout.attempt} of r${status.candidate.revision}`);
   },
 };
@@ -148,6 +148,9 @@ export const moreTraffic: Rule = {
       return held("Paused", `paused; r${candidate.revision} is ready for the traffic`);
     keepStandby(context, breaches(context.active).length > 0);
     rollout.switchedAt = iso(context.now);
+    // An older return says nothing about what is reached by a rollout.
+    delete status.rollback?.checks;
+    delete status.rollback?.healthyChecks;
     moveTraffic(context, { ...candidate }, true);
     delete status.stall;
     const message = `r${candidate.revision} (${candidate.version}) takes the traffic and bakes`;
@@ -185,7 +188,8 @@ export const prove: Rule = {
       ? `promoted by a person before its bake was over (${missing.message})`
       : "every Critical check stayed healthy for the bake";
     if (own) closeRollout(context, "Proven", missing ? "Promoted" : "Baked", message);
-    delete status.stall;
+    // What keeps another candidate waiting is not over with this proof.
+    if (!status.rollout?.retryAt) delete status.stall;
     tell(
       context,
       "Normal",
