@@ -38,13 +38,14 @@ export function versionStatus(version: ModelVersion, deployments: readonly Model
   const before = version.status?.conditions?.find((one) => one.type === "Ready");
   const status = revoked ? "False" : "True";
   const message = revoked ? "revoked: it leaves wherever it serves in this namespace" : "can be pinned";
+  const uses = deployments
+    .flatMap((one) => usesOf(version.metadata.name, one))
+    .sort((a, b) => (`${a.name}${a.revision}` < `${b.name}${b.revision}` ? -1 : 1));
   return {
     observedGeneration: version.metadata.generation ?? 0,
     digest: artifactDigest(artifact),
-    deployments: deployments
-      .flatMap((one) => usesOf(version.metadata.name, one))
-      .sort((a, b) => (`${a.name}${a.revision}` < `${b.name}${b.revision}` ? -1 : 1))
-      .slice(0, 100),
+    inUse: new Set(uses.filter((use) => use.position !== "None").map((use) => use.name)).size,
+    deployments: uses.slice(0, 100),
     conditions: [
       {
         type: "Ready",
