@@ -50,5 +50,3 @@ export const BAKE_STARVED_FACTOR = 3;
 export const GUARD_BASELINE_MS = 24 * 3_600_000;
 /** Proven revisions that keep their ControllerRevision. */
 export const KEPT_PROVEN_REVISIONS = 10;
-/** Bounds of lists in the status; the schema uses the same or more. */
-export const STATUS_LIMITS = { quarantine: 100, returns: 50, passedOver: 50, history: 100, historyBytes: 24 * 1024 } as const;

@@ -1,6 +1,7 @@
 // Writes a decision: first the status (the intent), then the cluster after it. Every write carries the resource version that it
 // was decided on, so that a late leader or a stale cache changes nothing.
 
+import { KEPT_PROVEN_REVISIONS } from "../api/defaults.ts";
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import { ANNOTATIONS, childName, FIELD_MANAGER, previewName } from "../api/names.ts";
 import type { Plan } from "../core/plan.ts";
@@ -228,9 +229,6 @@ async function annotateRevisions(
   }
 }
 
-/** Proven revisions that keep their content; see rule 5 of "What a revision is". */
-const KEPT_PROVEN = 10;
-
 /** What nothing can return to goes: the ControllerRevision and the copies of its ConfigMaps. */
 async function prune(
   executor: Executor,
@@ -243,7 +241,7 @@ async function prune(
   const proven = snapshot.revisions
     .filter((one) => one.provenAt !== undefined)
     .sort((a, b) => Date.parse(b.provenAt ?? "") - Date.parse(a.provenAt ?? ""))
-    .slice(0, KEPT_PROVEN)
+    .slice(0, KEPT_PROVEN_REVISIONS)
     .map((one) => one.revision);
   const used = [
     status?.active,

@@ -1,5 +1,6 @@
 // Where traffic may return to: the revision that was proven last and is not revoked, not quarantined, not passed over, and better.
 
+import { WARM_SHARE } from "../api/defaults.ts";
 import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
 import { isQuarantined } from "./context.ts";
 import type { Finding } from "./evidence.ts";
@@ -9,9 +10,6 @@ import { isBeyond } from "./verdict.ts";
 export type TargetChoice =
   | { found: true; target: KnownRevision; proven: boolean; warm: boolean }
   | { found: false; reason: "NoTarget" | "TargetNoBetter"; message: string };
-
-/** A target with at least this share of the active one's ready replicas takes the traffic at once. */
-const WARM_SHARE = 0.8;
 
 export function childOf(snapshot: Snapshot, revision: number | undefined): Child | undefined {
   return snapshot.children.find((child) => child.revision === revision);

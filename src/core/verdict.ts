@@ -1,6 +1,7 @@
 // From a window of samples to a verdict: the one function that the operator, a restart and a replay judge by.
 // Only Breached may cause a rollback; what is unknown never rolls back and never proves.
 
+import { GUARD_BASELINE_MS } from "../api/defaults.ts";
 import { position } from "./confidence.ts";
 import type { Check, Threshold } from "./policy.ts";
 import { type CheckWindow, meanOf, type Sample } from "./window.ts";
@@ -49,8 +50,6 @@ export interface Judgement {
 }
 
 type Finding = { bad: boolean; beyond?: "Threshold" | "Baseline" } | undefined;
-
-const DAY_MS = 86_400_000;
 
 export function formatNumber(value: number): string {
   return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4)));
@@ -183,7 +182,7 @@ export function judge(check: Check, window: CheckWindow | undefined, baseline: B
 /** True where a breach of this judgement may act as the check's severity says, rather than only hold. */
 export function actsFully(check: Check, judgement: Judgement, stage: Stage, baseline: Baseline): boolean {
   if (judgement.beyond !== "Baseline" || stage !== "Guard") return true;
-  return check.baseline?.guard === "Rollback" && (baseline.coversMs ?? 0) >= DAY_MS;
+  return check.baseline?.guard === "Rollback" && (baseline.coversMs ?? 0) >= GUARD_BASELINE_MS;
 }
 
 /** The value that this revision will be compared by later: the mean of what it measured. Extrapolated counts are no whole numbers; the API's are. */

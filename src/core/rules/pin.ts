@@ -1,11 +1,9 @@
 // What the pin asks for: a new candidate, the one that serves already, one that is quarantined, or nothing usable.
 
+import { VERSION_WAIT_MS } from "../../api/defaults.ts";
 import { acted, type Context, held, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
 import type { Pin, RevisionRef } from "../snapshot.ts";
 import { closeRollout, openRollout, stall } from "../transitions.ts";
-
-/** How long a missing version may still be on its way: one commit may hold version and pin. */
-export const MISSING_GRACE_MS = 60_000;
 
 /** The revision that has this content already, or the next free number; numbers are never used twice for a name. */
 export function numberFor(context: Context, hash: string): number {
@@ -66,8 +64,8 @@ function waitForPin(context: Context, pin: Exclude<Pin, { state: "Usable" }>): O
   status.pending =
     same && status.pending ? { ...status.pending, message } : { reason, version: pin.version, message, since: iso(now) };
   const waits = pin.state === "Missing" || pin.state === "ConfigMapMissing";
-  const overdue = !waits || now - Date.parse(status.pending.since) >= MISSING_GRACE_MS;
-  if (!overdue) context.wake.push(Date.parse(status.pending.since) + MISSING_GRACE_MS);
+  const overdue = !waits || now - Date.parse(status.pending.since) >= VERSION_WAIT_MS;
+  if (!overdue) context.wake.push(Date.parse(status.pending.since) + VERSION_WAIT_MS);
   else if (!status.pending.overdue) {
     status.pending.overdue = true;
     tell(context, "Warning", reason, message, `${reason}-${status.pending.since}`);

@@ -1,6 +1,7 @@
 // A candidate's way: it fails by its own fault or the cluster's, it gets the traffic, it is proven.
 
 import { parseDuration } from "../../api/common.ts";
+import { BAKE_STARVED_FACTOR } from "../../api/defaults.ts";
 import { acted, type Context, elapsed, held, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
 import { breaches, describe, judgedFrom } from "../evidence.ts";
 import { FETCH_CONTAINER, faultOf } from "../faults.ts";
@@ -10,8 +11,6 @@ import { closeRollout, keepStandby, moveTraffic, quarantine, RETURN_STALLS, stal
 import { baselineOf } from "../verdict.ts";
 import { isCurrent } from "../window.ts";
 
-/** After this many bakes without proof a person is asked. */
-const STARVED_BAKES = 3;
 const RETRY_BASE_MS = 30_000;
 const RETRY_MAX_MS = 15 * 60_000;
 
@@ -217,7 +216,7 @@ function starved(context: Context, missing: { reason: string; message: string })
   const { status, snapshot, now } = context;
   const active = status.active;
   if (!active) return undefined;
-  const limit = STARVED_BAKES * snapshot.policy.bakeMs;
+  const limit = BAKE_STARVED_FACTOR * snapshot.policy.bakeMs;
   const waited = elapsed(context, active.judgedFrom ?? active.since);
   if (waited < limit) {
     context.wake.push(now + limit - waited);
