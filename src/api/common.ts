@@ -149,6 +149,24 @@ export const port = () =>
     }),
   });
 
+/** A number of pods (0 to 10,000), or a share of them from 0% to 100%. */
+export const amount = () =>
+  z
+    .union([
+      z.int().min(0).max(10_000),
+      z
+        .string()
+        .regex(/^(100|[1-9]?[0-9])%$/)
+        .max(4),
+    ])
+    .meta({
+      "x-kubernetes-int-or-string": true,
+      ...rules({
+        rule: "type(self) == int ? self >= 0 && self <= 10000 : self.matches('^(100|[1-9]?[0-9])%$')",
+        message: "must be a number from 0 to 10000 or a percentage from 0% to 100%, such as 50%",
+      }),
+    });
+
 // --- times and content -----------------------------------------------------------------------------------------------
 
 /** An RFC 3339 time. The operator writes milliseconds. */

@@ -114,8 +114,10 @@ export const RolloutStateSchema = z.object({
   trigger: z.enum(TRIGGERS).optional().describe("What began it."),
   startedAt: time(),
   readyDeadlineSince: time().optional().describe("Since when pods are being waited for."),
-  step: counter().optional().describe("Index of the canary step."),
-  stepSince: time().optional(),
+  step: counter().optional().describe("Index of the canary step that is in force; absent before the first."),
+  stepSince: time().optional().describe("Since when the traffic is shared as this step says."),
+  weight: z.number().min(0).max(100).optional().describe("Share of the traffic that the step asks for, in percent."),
+  share: z.number().min(0).max(100).optional().describe("Share of the traffic that is really reached, in percent."),
   attempt: counter().optional().describe("Which try this is, from 1."),
   retryAt: time().optional().describe("When the next try begins."),
   promoted: z.boolean().optional().describe("A person promoted it."),
@@ -140,7 +142,6 @@ export const RollbackStateSchema = z.object({
     .meta(atomicList)
     .optional()
     .describe("Revisions that were passed over in this incident."),
-  recommended: z.boolean().optional().describe("It is only recommended, and waits for approval."),
   reason: reason().optional(),
   message: message().optional(),
   detectedAt: time().optional().describe("Time of the sample that completed the breach."),
@@ -150,6 +151,7 @@ export const RollbackStateSchema = z.object({
   verifiedAt: time().optional(),
   targetStartedAt: time().optional().describe("When the present target was begun."),
   warm: z.boolean().optional().describe("The target was warm: the traffic moved first."),
+  deadlineTold: z.boolean().optional().describe("A person was told that the deadline is going to be missed."),
   outcome: z.enum(OUTCOMES).optional(),
   initiator: InitiatorSchema.optional().describe("Who began it."),
   healthyChecks: z
@@ -190,6 +192,7 @@ export const HistoryEntrySchema = z.object({
   decidedAt: time().optional(),
   restoredAt: time().optional(),
   verifiedAt: time().optional(),
+  warm: z.boolean().optional().describe("Of a return: the target was warm, so that the traffic moved first."),
   checks: z.array(HistoryCheckSchema).max(40).meta(listMap("name")).optional(),
 });
 /** One finished transition. */
@@ -223,6 +226,8 @@ export const ModelDeploymentStatusSchema = z.object({
       names: z.array(z.string().max(512)).max(32).meta(atomicList).optional().describe("`<kind>/<name>` of each layer."),
       generations: z.array(counter()).max(32).meta(atomicList).optional().describe("Their generations, in the same order."),
       hash: z.string().max(128).optional().describe("Hash of the merged content."),
+      current: z.boolean().optional().describe("False: what is written can't be used, and the last valid one is in force."),
+      message: message().optional().describe("Why it is not the current one, or what a layer was refused."),
     })
     .optional()
     .describe("The policy in force."),
@@ -240,6 +245,36 @@ export const ModelDeploymentStatusSchema = z.object({
     .meta(atomicList)
     .optional()
     .describe("Automatic returns, for cooldown and budget."),
+  recommendation: z
+    .object({
+      action: z.enum(["Return"]).describe("What would be done."),
+      mode: z.enum(["Recommend", "Observe"]).describe("`Recommend` waits for `rollguard.dev/approve`; `Observe` only says so."),
+      from: RevisionIdentitySchema.describe("The revision that would be left."),
+      to: RevisionIdentitySchema.describe("The revision that would be returned to."),
+      check: z.string().max(63).optional().describe("The check that is breached."),
+      reason: reason(),
+      message: message().optional(),
+      since: time().describe("Since when."),
+    })
+    .optional()
+    .describe("What Rollguard would do if it might. Gone when its reason is."),
+  freeze: z
+    .object({
+      active: z.boolean().describe("Whether it holds more traffic to a candidate now."),
+      from: time().describe("When it began or begins."),
+      until: time().describe("When it ends."),
+      schedule: z.string().max(256).describe("The schedule and time zone that it is of."),
+    })
+    .optional()
+    .describe("The freeze window that is in force, or the next one within a day."),
+  missingData: z
+    .object({
+      since: time().describe("Since when."),
+      checks: z.array(z.string().max(63)).max(40).meta(atomicList).describe("The checks without a conclusive sample."),
+      alerted: z.boolean().optional().describe("A person was told."),
+    })
+    .optional()
+    .describe("Checks that nothing is known of."),
   stall: z
     .object({ reason: reason(), message: message(), since: time(), check: z.string().max(63).optional() })
     .optional()

@@ -1,6 +1,7 @@
 // ModelDeployment: what should serve. The status is in modeldeployment-status.ts.
 import { z } from "zod";
 import {
+  amount,
   atomicList,
   duration,
   entryName,
@@ -8,7 +9,6 @@ import {
   matching,
   ObjectMetaSchema,
   objectName,
-  percent,
   port,
   rules,
   text,
@@ -91,7 +91,9 @@ const StrategySchema = z
     canary: CanarySchema.optional().describe("Only for `Canary`, and needed there."),
     standby: z
       .object({
-        replicas: percent(0, 100).default("100%").describe("How much of the active revision's size the standby keeps."),
+        replicas: amount()
+          .default("100%")
+          .describe("How many pods the standby keeps: a number, or a share of `replicas` such as 50%."),
         for: duration("0s", "87600h").default("1h").describe("How long it is kept warm after the active one was proven."),
       })
       .prefault({})
@@ -179,6 +181,19 @@ export const ModelDeploymentSpecSchema = z.object({
     })
     .optional()
     .describe("When to go back. Without one: the built-in checks with their defaults, `Enforce`."),
+  podDisruptionBudget: z
+    .object({
+      minAvailable: amount().optional().describe("Pods that must stay: a number or a percentage."),
+      maxUnavailable: amount().optional().describe("Pods that may be away: a number or a percentage."),
+    })
+    .meta(
+      rules({
+        rule: "has(self.minAvailable) != has(self.maxUnavailable)",
+        message: "exactly one of minAvailable and maxUnavailable must be set",
+      }),
+    )
+    .optional()
+    .describe("A PodDisruptionBudget for the pods that receive the traffic. Default: none."),
   paused: z.boolean().default(false).describe("Stops rollouts and automatic rollbacks, and says what it would do."),
   historyLimit: integer(1, 100).default(50).describe("Entries kept in `status.history`. Older ones live on in RolloutRecords."),
 });

@@ -56,6 +56,14 @@ export type Outcome = (typeof OUTCOMES)[number];
 export const TRIGGERS = ["Pin", "ConfigChange", "Retry", "Breach", "Person", "Revoked", "Fault"] as const;
 export type Trigger = (typeof TRIGGERS)[number];
 
+/** Model servers whose metrics are known. */
+export const PRESET_SERVERS = ["vLLM", "Triton", "TorchServe", "KServe", "HTTP"] as const;
+export type PresetServer = (typeof PRESET_SERVERS)[number];
+
+/** What a preset measures. */
+export const PRESET_MEASURES = ["ErrorRatio", "LatencyP95", "LatencyP99", "TimeToFirstTokenP95", "QueueLength"] as const;
+export type PresetMeasure = (typeof PRESET_MEASURES)[number];
+
 /** How the name of an initiator is known. */
 export const INITIATOR_SOURCES = ["Authenticated", "Declared", "FieldManager", "Operator"] as const;
 export type InitiatorSource = (typeof INITIATOR_SOURCES)[number];
@@ -125,12 +133,22 @@ export type StalledReason = (typeof STALLED_REASONS)[number];
 export const HELD_REASONS = [
   "Paused",
   "Frozen",
+  /** A return is recommended and waits for a person. */
   "AwaitingApproval",
+  /** A canary step waits for a person. */
+  "AwaitingPromotion",
   "MissingData",
   "StormBreaker",
   "Cooldown",
   "BudgetSpent",
+  /** A canary by replica share needs the standby's place while the active revision is unproven. */
   "ActiveUnproven",
+  /** A canary by replica share waits until the older standby's pods are gone. */
+  "StandbyDraining",
+  /** No Gateway has accepted the HTTPRoute. */
+  "RouteNotAccepted",
+  /** The replicas can't express the step's weight: the share would be more than double. */
+  "ShareTooCoarse",
   "CommonCause",
   "WarningBreached",
   "ReturnInProgress",

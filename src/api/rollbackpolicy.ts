@@ -17,13 +17,12 @@ import {
   text,
 } from "./common.ts";
 import { API_VERSION } from "./names.ts";
-import { BREACH_ACTIONS, MODES, SEVERITIES } from "./reasons.ts";
+import { BREACH_ACTIONS, MODES, PRESET_MEASURES, PRESET_SERVERS, SEVERITIES } from "./reasons.ts";
 
 const query = () => text(4096);
 
-const RatioSchema = z.object({
-  numerator: query().describe("PromQL of the bad ones (increase over `${window}`)."),
-  denominator: query().describe("PromQL of all of them."),
+/** What a ratio is judged by; a preset that is a ratio has the same. */
+const ratioFields = {
   minSamples: integer(1, 1_000_000_000)
     .default(50)
     .describe("Below this denominator a sample is Insufficient. Pooled over windows until reached."),
@@ -42,6 +41,18 @@ const RatioSchema = z.object({
     })
     .optional()
     .describe("Guard: how often the change detector may cry wolf."),
+};
+
+const RatioSchema = z.object({
+  numerator: query().describe("PromQL of the bad ones (increase over `${window}`)."),
+  denominator: query().describe("PromQL of all of them."),
+  ...ratioFields,
+});
+
+const PresetSchema = z.object({
+  server: z.enum(PRESET_SERVERS).describe("What serves the model."),
+  measure: z.enum(PRESET_MEASURES).describe("What is measured. Times are in seconds."),
+  ...ratioFields,
 });
 
 const ThresholdSchema = z
@@ -77,6 +88,8 @@ const CheckBaselineSchema = z
       .max(100)
       .optional()
       .describe("How far the value may fall below the baseline, in percent of it."),
+    maxIncrease: z.number().min(0).optional().describe("How far the value may rise above the baseline, in the value's own unit."),
+    maxDecrease: z.number().min(0).optional().describe("How far the value may fall below the baseline, in the value's own unit."),
     guard: z
       .enum(["Hold", "Rollback"])
       .default("Hold")
@@ -87,8 +100,8 @@ const CheckBaselineSchema = z
   .meta(
     rules(
       {
-        rule: "has(self.maxIncreasePercent) || has(self.maxDecreasePercent)",
-        message: "at least one of maxIncreasePercent and maxDecreasePercent must be set",
+        rule: "has(self.maxIncreasePercent) || has(self.maxDecreasePercent) || has(self.maxIncrease) || has(self.maxDecrease)",
+        message: "at least one of maxIncreasePercent, maxDecreasePercent, maxIncrease and maxDecrease must be set",
       },
       {
         rule: "(self.from == 'ValidationMetric') == has(self.metric)",
@@ -115,9 +128,12 @@ export const CheckSchema = z
       )
       .describe("Name of the check."),
     source: objectName().describe("Name of a MetricSource."),
-    query: query().optional().describe("PromQL that gives one number. Either this or `ratio`."),
+    query: query().optional().describe("PromQL that gives one number. Either this, `ratio` or `preset`."),
     ratio: RatioSchema.optional().describe(
       "Two queries. A ratio knows its sample size, so little traffic is Insufficient, not Breached.",
+    ),
+    preset: PresetSchema.optional().describe(
+      "The query for a common model server, so that none has to be written. See the page on presets.",
     ),
     window: duration("1s", "168h").default("1m").describe("The range of one sample: `${window}` in the query."),
     freshness: query().optional().describe("PromQL that gives the time (Unix seconds) of the newest sample."),
@@ -140,7 +156,10 @@ export const CheckSchema = z
   })
   .meta(
     rules(
-      { rule: "has(self.query) != has(self.ratio)", message: "exactly one of query and ratio must be set" },
+      {
+        rule: "[has(self.query), has(self.ratio), has(self.preset)].filter(set, set).size() == 1",
+        message: "exactly one of query, ratio and preset must be set",
+      },
       { rule: "has(self.threshold) || has(self.baseline)", message: "at least one of threshold and baseline must be set" },
       {
         rule: "self.overlapping || duration(self.window) <= duration(self.interval)",

@@ -55,6 +55,17 @@ export const RolloutRecordSpecSchema = z
         generations: z.array(counter()).max(32).meta(atomicList).optional().describe("Their generations, in the same order."),
         hash: z.string().max(128).optional().describe("Hash of the merged content."),
         mode: z.enum(MODES).optional().describe("Its mode."),
+        origins: z
+          .array(
+            z.object({
+              field: z.string().min(1).max(256).describe("Path of the field, such as `checks[error-ratio].threshold`."),
+              layer: z.string().min(1).max(512).describe("`<kind>/<name>` of the layer that it comes from."),
+            }),
+          )
+          .max(500)
+          .meta(atomicList)
+          .optional()
+          .describe("Where each field that was not left to its default comes from."),
       })
       .optional()
       .describe("The policy in force."),
@@ -68,6 +79,7 @@ export const RolloutRecordSpecSchema = z
     decidedAt: time().optional().describe("When the return was decided."),
     restoredAt: time().optional().describe("When the EndpointSlices held only ready pods of the target."),
     verifiedAt: time().optional().describe("When the return was verified."),
+    warm: z.boolean().optional().describe("Of a return: the target was warm, so that the traffic moved first."),
     operatorVersion: z.string().max(63).optional().describe("Version of Rollguard that wrote it."),
   })
   .meta(rules({ rule: "self == oldSelf", message: "a record is immutable: it can be deleted, and not changed" }));

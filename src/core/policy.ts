@@ -19,6 +19,9 @@ export interface BaselineRule {
   metric?: string;
   maxIncreasePercent?: number;
   maxDecreasePercent?: number;
+  /** Absolute, in the unit of the value. */
+  maxIncrease?: number;
+  maxDecrease?: number;
   /** What a breach of the comparison does while guarding; a baseline of ten minutes says little about another hour of the day. */
   guard: "Hold" | "Rollback";
 }
@@ -36,6 +39,14 @@ export interface Check {
   minSamples: number;
   /** Set: judge by a confidence sequence in rollout and bake. */
   confidence?: number;
+  /** While guarding: how many false alarms are tolerated in how long a time, ms. */
+  falseAlarm?: { atMost: number; perMs: number };
+  /** Expanded from a preset: its queries name one workload of one namespace and nothing else. */
+  preset?: boolean;
+  /** A Required layer brought it: pausing does not stop its returns. */
+  required?: boolean;
+  /** `<kind>/<name>` of the layer that it comes from; absent: the only policy, or built in. */
+  layer?: string;
   windowMs: number;
   intervalMs: number;
   threshold?: Threshold;
@@ -49,6 +60,23 @@ export interface Check {
 export interface RestartsRule {
   failures: number;
   inMs: number;
+}
+
+/** A time in which a candidate gets no more traffic; it never stops a return. */
+export interface FreezeWindow {
+  /** Cron of five fields: when it begins. */
+  schedule: string;
+  durationMs: number;
+  /** IANA name. */
+  timeZone: string;
+}
+
+/** Where a field of a merged policy comes from. */
+export interface FieldOrigin {
+  /** Path of the field, such as `checks[error-ratio].threshold`. */
+  field: string;
+  /** `<kind>/<name>`. */
+  layer: string;
 }
 
 export interface Policy {
@@ -66,8 +94,16 @@ export interface Policy {
   checks: Check[];
   actions: Record<Severity, Action>;
   missingData: { afterMs: number; action: "Alert" | "Hold" };
+  /** Times in which a candidate gets no more traffic. */
+  freeze: FreezeWindow[];
   /** Which objects it was made of, as `Kind/name@generation`; empty: the built-in one. */
   names: string[];
   generations: number[];
+  /** Where each field that was written comes from. */
+  origins: FieldOrigin[];
+  /** False: what is written now can't be used, and this is the last valid one. */
+  current: boolean;
+  /** What there is to say about how it was made: why it is not current, what a layer was refused. */
+  notice?: string;
   hash: string;
 }

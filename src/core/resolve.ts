@@ -33,6 +33,7 @@ function written(check: WrittenCheck): Check {
     ...(check.freshness === undefined ? {} : { freshness: check.freshness }),
     minSamples: ratio?.minSamples ?? (ratio ? 50 : 1),
     ...(ratio?.confidence === undefined ? {} : { confidence: ratio.confidence }),
+    ...(ratio?.falseAlarm ? { falseAlarm: { atMost: ratio.falseAlarm.atMost, perMs: parseDuration(ratio.falseAlarm.per) } } : {}),
     windowMs: parseDuration(check.window ?? "1m"),
     // Samples whose windows overlap count as one: with an interval below the window, the window is the distance that counts.
     intervalMs: Math.max(parseDuration(check.interval ?? "1m"), parseDuration(check.window ?? "1m")),
@@ -101,6 +102,13 @@ export function resolvePolicy(spec: RollbackPolicySpec | undefined, origin?: Pol
     checks,
     actions: { ...DEFAULT_POLICY.actions, ...said.actions },
     missingData: { afterMs: parseDuration(missing.after), action: missing.action },
+    freeze: (said.freeze ?? DEFAULT_POLICY.freeze).map((one) => ({
+      schedule: one.schedule,
+      durationMs: parseDuration(one.duration),
+      timeZone: one.timeZone,
+    })),
+    origins: [],
+    current: true,
     names: origin ? [`${origin.kind}/${origin.name}`] : [],
     generations: origin ? [origin.generation] : [],
     hash: digest(said),

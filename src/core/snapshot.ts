@@ -26,7 +26,7 @@ export type Pin =
   /** It is a version of another model. */
   | { state: "OtherModel"; version: string; model: string }
   /** It was revoked. */
-  | { state: "Revoked"; version: string };
+  | { state: "Revoked"; version: string; by?: string };
 
 /** What a revision measured while it baked, by check. */
 export interface MeasuredBaseline {
@@ -50,6 +50,8 @@ export interface KnownRevision {
   validationMetrics: Record<string, number>;
   /** Its version was revoked, now or while its ModelVersion still existed. */
   revoked: boolean;
+  /** What revoked it, such as `ModelVersion fraud-2.1.0` or `ClusterRollbackPolicy security`. */
+  revokedBy?: string;
 }
 
 /** A container as the kubelet reports it. */
@@ -90,13 +92,28 @@ export interface Child {
   /** The freshness mark in its pod template; see plan.ts. */
   fresh: string;
   pods: PodFacts[];
+  /** Why its controller can't make pods (quota, admission), from the Deployment's conditions. */
+  trouble?: { reason: string; message: string };
+}
+
+/** The HTTPRoute of a canary by weights. */
+export interface RouteFacts {
+  owner: "Ours" | "Foreign";
+  /** Whether every parent has looked at the newest generation. */
+  generationSeen: boolean;
+  /** False: a Gateway refuses it; Unknown: none has said anything yet. */
+  accepted: "True" | "False" | "Unknown";
+  message: string;
+  /** Weight in percent by revision. */
+  weights: Readonly<Record<number, number>>;
+  decision: number;
 }
 
 export interface ServiceFacts {
   /** Ours; somebody else's; or nobody's and adoptable by an annotation on it. */
   owner: "Ours" | "Foreign" | "Adoptable";
-  /** The revision that its selector names; undefined: it selects by other labels. */
-  selects?: number;
+  /** The revision that its selector names; All: every pod of the deployment; undefined: it selects by other labels. */
+  selects?: number | "All";
   decision: number;
   /** Ready endpoints by revision, from the EndpointSlices. */
   ready: Readonly<Record<number, number>>;
@@ -132,6 +149,9 @@ export interface Snapshot {
   children: readonly Child[];
   active?: ServiceFacts;
   preview?: ServiceFacts;
+  route?: RouteFacts;
+  /** The storm breaker holds automatic returns of proven revisions here now. */
+  storm?: { message: string };
   /** Names of the versions of this namespace that are revoked. */
   revokedVersions: ReadonlySet<string>;
   /** Samples by revision and check, since the judging of that revision began. */
