@@ -13,13 +13,14 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   workqueue: [],
   signals: ["api"],
   artifacts: ["api"],
+  trial: ["api", "core", "signals"],
   controllers: ["api", "core", "kube", "signals", "artifacts", "workqueue", "config", "telemetry", "server"],
   server: [],
   sandbox: ["api"],
   config: [],
   logger: [],
   telemetry: [],
-  cli: ["api", "artifacts", "config", "controllers", "kube", "logger", "sandbox", "server", "telemetry"],
+  cli: ["api", "artifacts", "config", "controllers", "kube", "logger", "sandbox", "server", "signals", "telemetry", "trial"],
   main: ["cli", "config"],
 };
 
