@@ -2,10 +2,11 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { generatedFiles } from "../src/api/generated.ts";
+import { policyLayersPage } from "../src/core/layerspage.ts";
 
 const root = join(import.meta.dirname, "..");
 const check = process.argv.includes("--check");
-const files = generatedFiles();
+const files = generatedFiles().set("docs/policy-layers.md", policyLayersPage());
 const stale: string[] = [];
 
 for (const [path, content] of files) {

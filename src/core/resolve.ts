@@ -15,7 +15,8 @@ export interface PolicyOrigin {
   generation: number;
 }
 
-function digest(value: unknown): string {
+/** A short hash of plain data, whatever the order of its members. */
+export function digest(value: unknown): string {
   return createHash("sha256")
     .update(canonicalize(JSON.parse(JSON.stringify(value))) ?? "")
     .digest("hex")

@@ -1,0 +1,52 @@
+// What can be wrong with a policy although the API server took it: rules between fields, and cron expressions.
+// Each problem names the field and says how to mend it.
+
+import { Cron } from "croner";
+import { parseDuration } from "../api/common.ts";
+import type { Check, RollbackPolicySpec } from "../api/rollbackpolicy.ts";
+
+/** What can't hold within one check. */
+export function checkProblems(check: Check): string[] {
+  const { threshold, breach, ratio, preset } = check;
+  const at = `checks[${check.name}]`;
+  const found: string[] = [];
+  if (threshold?.min !== undefined && threshold.max !== undefined && threshold.min > threshold.max)
+    found.push(`${at}.threshold: min ${threshold.min} is above max ${threshold.max}, so that no value is healthy; lower min`);
+  if ((breach?.count ?? 3) > (breach?.of ?? 5))
+    found.push(`${at}.breach: count ${breach?.count} is above of ${breach?.of}, so that it never breaches; lower count`);
+  const [window, interval] = [check.window ?? "1m", check.interval ?? "1m"];
+  if (!check.overlapping && parseDuration(window) > parseDuration(interval))
+    found.push(`${at}.interval: ${interval} is shorter than the window ${window}; lengthen it, or set overlapping`);
+  if (check.overlapping && (ratio?.confidence ?? preset?.confidence) !== undefined)
+    found.push(`${at}.overlapping: overlapping samples are not independent; remove it or the confidence`);
+  return found;
+}
+
+function freezeProblem({ schedule, timeZone }: NonNullable<RollbackPolicySpec["freeze"]>[number]): string | undefined {
+  try {
+    const cron = new Cron(schedule, { mode: "5-part", timezone: timeZone ?? "UTC", paused: true });
+    // The pattern is read at once, the time zone only when it is used.
+    cron.nextRun(new Date(0));
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** Why a policy can't be used; empty: it can. */
+export function policyProblems(spec: RollbackPolicySpec): string[] {
+  const checks = spec.checks ?? [];
+  const twice = checks.filter((check, index) => checks.findIndex((one) => one.name === check.name) !== index);
+  return [
+    ...twice.map((check) => `checks[${check.name}]: there are two of that name; rename one`),
+    ...checks.flatMap(checkProblems),
+    ...(spec.freeze ?? []).flatMap((freeze, index) => {
+      const problem = freezeProblem(freeze);
+      return problem === undefined
+        ? []
+        : [
+            `freeze[${index}]: "${freeze.schedule}" in ${freeze.timeZone ?? "UTC"} is no schedule: ${problem}; write it as 0 18 * * 5`,
+          ];
+    }),
+  ];
+}
