@@ -24,13 +24,15 @@ export async function startSource(): Promise<BenchSource> {
   const server = createServer((request, response) => {
     void bodyOf(request).then((body) => {
       asked++;
-      const workload = /workload="([^"]+)"/.exec(new URLSearchParams(body).get("query") ?? "")?.[1] ?? "";
-      const bad = spoiled.get(workload);
-      const sample = [Date.now() / 1000, bad ? "1" : "0"];
-      const answer = { status: "success", data: { resultType: "vector", result: [{ metric: {}, value: sample }] } };
+      const query = new URLSearchParams(body).get("query") ?? "";
+      // Several that are asked as one have a mark each.
+      const result = [...query.matchAll(/workload="([^"]+)"\}(?:\s*,"rollguard_query","(\d+)")?/g)].map(([, workload, mark]) => {
+        const bad = spoiled.get(workload ?? "");
+        bad?.push(performance.now());
+        return { metric: mark === undefined ? {} : { rollguard_query: mark }, value: [Date.now() / 1000, bad ? "1" : "0"] };
+      });
       response.setHeader("content-type", "application/json");
-      bad?.push(performance.now());
-      response.end(JSON.stringify(answer));
+      response.end(JSON.stringify({ status: "success", data: { resultType: "vector", result } }));
     });
   });
   server.keepAliveTimeout = 60_000;

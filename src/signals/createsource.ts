@@ -2,7 +2,7 @@
 
 import { SpecError } from "./endpoint.ts";
 import { podsSource } from "./pods/source.ts";
-import { prometheusSource } from "./prometheus.ts";
+import { prometheusSource } from "./prometheus/source.ts";
 import { cleanMessage } from "./reading.ts";
 import type { Source, SourceDeps, SourceSpec } from "./types.ts";
 import { webSource } from "./web.ts";

@@ -12,7 +12,8 @@ import type { SourceDeps, SourceSpec } from "./types.ts";
 const DEFAULT_TIMEOUT_MS = 5000;
 const DEFAULT_BODY_BYTES = 1024 * 1024;
 const DEFAULT_CONCURRENCY = 8;
-const DEFAULT_COALESCE_MS = 200;
+/** How long an answer is given again to the same question, ms. */
+export const DEFAULT_COALESCE_MS = 200;
 
 /** The spec can't be used; the message says why. */
 export class SpecError extends Error {}
@@ -46,17 +47,21 @@ export interface EndpointRequest {
   url: URL;
   headers?: Record<string, string>;
   body?: string;
+  /** Default: the source's. */
+  timeoutMs?: number;
 }
 
-type Outcome = { answer: HttpAnswer; at: number } | { failure: string; at: number };
+/** What became of a request. `byQuery`: what was asked may be the cause of the failure. */
+type Outcome = { answer: HttpAnswer; at: number } | { failure: string; at: number; byQuery: boolean };
 
 export class Endpoint {
   readonly address: URL;
   readonly now: () => number;
+  /** Of one request. */
+  readonly timeoutMs: number;
   readonly #spec: SourceSpec;
   readonly #deps: SourceDeps;
   readonly #clock: Clock;
-  readonly #timeoutMs: number;
   readonly #lane: Lane;
   readonly #circuit: Circuit;
   readonly #closed = new AbortController();
@@ -71,11 +76,11 @@ export class Endpoint {
     this.#spec = spec;
     this.#deps = deps;
     this.#clock = deps.clock;
-    this.#timeoutMs = timeoutOf(spec);
+    this.timeoutMs = timeoutOf(spec);
     this.#lane = new Lane({
       clock: deps.clock,
       concurrency: deps.concurrency ?? DEFAULT_CONCURRENCY,
-      maxWaitMs: this.#timeoutMs,
+      maxWaitMs: this.timeoutMs,
       maxWaiting: 512,
     });
     this.#circuit = new Circuit(deps.clock);
@@ -88,14 +93,26 @@ export class Endpoint {
    * @param interpret an answer of any status → what it says; it may throw, which is an Error too
    */
   async ask(key: string, request: EndpointRequest, interpret: (answer: HttpAnswer, now: number) => Answer): Promise<Answer> {
-    const outcome = await this.#outcomes.ask(key, () => this.#outcome(request));
-    if ("failure" in outcome) return this.error(outcome.failure, outcome.at);
+    const outcome = await this.fetch(key, request);
+    return "failure" in outcome ? this.error(outcome.failure, outcome.at) : this.read(outcome.answer, outcome.at, interpret);
+  }
+
+  /** As `ask`, for who has to know more than one answer: what came, uninterpreted and not cleaned. */
+  fetch(key: string, request: EndpointRequest): Promise<Outcome> {
+    return this.#outcomes.ask(key, () => this.#outcome(request));
+  }
+
+  /** What an answer says, cleaned of all that must not be shown. */
+  read(answer: HttpAnswer, at: number, interpret: (answer: HttpAnswer, now: number) => Answer): Answer {
     try {
-      const result = interpret(outcome.answer, outcome.at);
-      return result.message === undefined ? result : { ...result, message: cleanMessage(result.message, this.#secrets) };
+      return this.clean(interpret(answer, at));
     } catch (error) {
-      return this.error(`the answer can't be read: ${error instanceof Error ? error.message : "unknown error"}`, outcome.at);
+      return this.error(`the answer can't be read: ${error instanceof Error ? error.message : "unknown error"}`, at);
     }
+  }
+
+  clean(answer: Answer): Answer {
+    return answer.message === undefined ? answer : { ...answer, message: cleanMessage(answer.message, this.#secrets) };
   }
 
   /** As an Error reading's answer, cleaned of all that must not be shown. */
@@ -110,7 +127,7 @@ export class Endpoint {
   }
 
   async #outcome(request: EndpointRequest): Promise<Outcome> {
-    const failed = (failure: string): Outcome => ({ failure, at: this.now() });
+    const failed = (failure: string, byQuery = false): Outcome => ({ failure, at: this.now(), byQuery });
     if (this.#closed.signal.aborted) return failed("the source was closed");
     try {
       return await this.#lane.run(async () => {
@@ -124,19 +141,21 @@ export class Endpoint {
       });
     } catch (error) {
       if (error instanceof HttpFailure && error.lasting) this.#circuit.failed(error.message);
-      if (error instanceof HttpFailure || error instanceof LaneFull) return failed(error.message);
+      if (error instanceof HttpFailure) return failed(error.message, error.byQuery);
+      if (error instanceof LaneFull) return failed(error.message);
       return failed("the request can't be made");
     }
   }
 
   async #send(request: EndpointRequest): Promise<HttpAnswer> {
     const { headers, ca } = await this.#credentials();
+    this.#deps.onQuery?.();
     return exchange(this.#dispatcher(ca), this.#clock, {
       url: request.url,
       method: request.method,
       headers: { ...headers, ...request.headers },
       ...(request.body === undefined ? {} : { body: request.body }),
-      timeoutMs: this.#timeoutMs,
+      timeoutMs: request.timeoutMs ?? this.timeoutMs,
       maxBodyBytes: this.#deps.maxBodyBytes ?? DEFAULT_BODY_BYTES,
       signal: this.#closed.signal,
     });
@@ -169,7 +188,7 @@ export class Endpoint {
       return await Promise.race([
         this.#deps.secret(name, key),
         new Promise<never>((_, reject) => {
-          timer = this.#clock.after(this.#timeoutMs, () => reject(new Error("late")));
+          timer = this.#clock.after(this.timeoutMs, () => reject(new Error("late")));
         }),
       ]);
     } catch {
@@ -184,7 +203,7 @@ export class Endpoint {
     if (this.#deps.dispatcher) return this.#deps.dispatcher;
     if (this.#agent?.ca === ca && this.#agent) return this.#agent.dispatcher;
     this.#agent?.dispatcher.close().catch(() => {});
-    const dispatcher = new Agent({ connect: { timeout: this.#timeoutMs, ...(ca === undefined ? {} : { ca }) } });
+    const dispatcher = new Agent({ connect: { timeout: this.timeoutMs, ...(ca === undefined ? {} : { ca }) } });
     this.#agent = { ca, dispatcher };
     return dispatcher;
   }

@@ -22,12 +22,16 @@ export interface HttpAnswer {
   body: string;
 }
 
-/** No usable answer came. `lasting`: the server itself seems to be in trouble, and asking others of it is likely to fail too. */
+/** No usable answer came. */
 export class HttpFailure extends Error {
+  /** The server itself seems to be in trouble, and asking others of it is likely to fail too. */
   readonly lasting: boolean;
-  constructor(message: string, lasting: boolean) {
+  /** What was asked may be the cause: it takes too long, or its answer is too large. */
+  readonly byQuery: boolean;
+  constructor(message: string, lasting: boolean, byQuery = false) {
     super(message);
     this.lasting = lasting;
+    this.byQuery = byQuery;
   }
 }
 
@@ -37,7 +41,7 @@ export async function exchange(dispatcher: Dispatcher, clock: Clock, request: Ht
   const onAbort = () => abort.abort(new HttpFailure("the source was closed", false));
   request.signal.addEventListener("abort", onAbort, { once: true });
   if (request.signal.aborted) onAbort();
-  const late = new HttpFailure(`no complete answer within ${request.timeoutMs} ms`, true);
+  const late = new HttpFailure(`no complete answer within ${request.timeoutMs} ms`, true, true);
   const timer = clock.after(request.timeoutMs, () => abort.abort(late));
   try {
     return await withAbort(answer(dispatcher, request, abort.signal), abort.signal);
@@ -92,7 +96,7 @@ async function text(raw: Readable, encoding: string, maxBytes: number): Promise<
   try {
     for await (const chunk of plain) {
       size += chunk.length;
-      if (size > maxBytes) throw new HttpFailure(`the answer is larger than ${maxBytes} bytes`, false);
+      if (size > maxBytes) throw new HttpFailure(`the answer is larger than ${maxBytes} bytes`, false, true);
       chunks.push(chunk);
     }
   } finally {

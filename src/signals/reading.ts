@@ -12,7 +12,7 @@ export type Answer =
 export type Ask = (text: string, at?: number) => Promise<Answer>;
 
 /** A source's clock may be off by this much, ms; a sample may be this young or this early. */
-const MAX_SKEW_MS = 60_000;
+export const MAX_SKEW_MS = 60_000;
 const MIN_AGE_LIMIT_MS = 15_000;
 const MAX_MESSAGE = 300;
 
@@ -24,10 +24,17 @@ const MAX_MESSAGE = 300;
 export async function readWith(ask: Ask, query: Query, now: () => number): Promise<Reading> {
   const reading = query.kind === "ratio" ? await ratio(ask, query) : asReading(await ask(query.query));
   if (reading.kind !== "Value") return reading;
-  const skew = reading.at - now();
+  const off = skewed(reading, now());
+  if (off) return off;
+  return query.freshness === undefined ? reading : aged(ask, query, query.freshness, reading);
+}
+
+/** What a reading is where the source's clock, by which it was evaluated, is too far from ours. */
+export function skewed(reading: { at: number }, now: number): Reading | undefined {
+  const skew = reading.at - now;
   if (skew > MAX_SKEW_MS) return unusable(reading, "Future", `the source's clock is ${seconds(skew)} ahead`);
   if (-skew > MAX_SKEW_MS) return unusable(reading, "Stale", `the source's clock is ${seconds(-skew)} behind`);
-  return query.freshness === undefined ? reading : aged(ask, query, query.freshness, reading);
+  return undefined;
 }
 
 async function ratio(ask: Ask, query: Extract<Query, { kind: "ratio" }>): Promise<Reading> {
@@ -73,7 +80,8 @@ function unusable(reading: { at: number }, kind: "Stale" | "Future", message: st
   return { at: reading.at, kind, message };
 }
 
-function asReading(answer: Answer): Reading {
+/** An answer as it stands. */
+export function asReading(answer: Answer): Reading {
   return answer.kind === "Value" && !answer.message ? { at: answer.at, kind: "Value", value: answer.value } : { ...answer };
 }
 

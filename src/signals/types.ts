@@ -78,9 +78,22 @@ export type Query = (
   pods: readonly PodTarget[];
 };
 
+/** The times of a range: `fromMs`, `fromMs + stepMs`, … up to `toMs`, ms epoch. */
+export interface RangeSpan {
+  fromMs: number;
+  toMs: number;
+  stepMs: number;
+}
+
 export interface Source {
   /** Never rejects for what a server answers or fails to answer; rejects only with the signal's reason. */
   read(query: Query, signal?: AbortSignal): Promise<Reading>;
+  /**
+   * What `read` would have given at each time of the span, in order; a time without a point is Empty. Where that can't be
+   * told, one reading that is no Value. Absent where the source has no history. Rejects only with the signal's reason.
+   * A server that aligns ranges to their step shifts all times by the same part of a step; the readings say theirs.
+   */
+  readRange?(query: Query, span: RangeSpan, signal?: AbortSignal): Promise<Reading[]>;
   /** Ends connections, timers and requests under way (their readings become Error). Idempotent. */
   close(): void;
 }
@@ -123,6 +136,10 @@ export interface SourceDeps {
    * For Pods: a scrape this young is not repeated; default 50 to 1000, by the shortest range that is asked.
    */
   coalesceMs?: number;
+  /** For Prometheus: how long queries are gathered to be asked as one, ms. Default 25. */
+  gatherMs?: number;
+  /** A query is sent: for counting. Scrapes of pods are no queries. */
+  onQuery?: () => void;
 }
 
 /** `createSource(spec, deps): Source` in `createsource.ts`. Never throws: an impossible spec gives a source that answers Error. */

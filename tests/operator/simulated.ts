@@ -18,6 +18,7 @@ import { createNode } from "../../src/sandbox/node/node.ts";
 import { Health } from "../../src/server/health.ts";
 import { createMetrics } from "../../src/telemetry.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { answerQueries } from "../support/queries.ts";
 
 const CRDS = readdirSync("crds")
   .filter((file) => file.endsWith(".yaml"))
@@ -131,6 +132,7 @@ export class Simulation {
   logger = silentLogger;
   /** The revisions that the Service selected, one after the other. */
   readonly traffic: number[] = [];
+  readonly #selections: { revision: number; from: number }[] = [];
   /** How many writes were answered with 409. */
   conflicts = 0;
   /** How often the metrics were asked. */
@@ -142,7 +144,7 @@ export class Simulation {
   /** May do something to a read of an operator. */
   onRead: ((path: ResourcePath) => Faults | undefined) | undefined;
   /** The share of errors of a revision that has the traffic; undefined: no series. */
-  errorShare: (revision: number) => number | undefined = (revision) => (revision === 2 ? 0.5 : 0.01);
+  errorShare: (revision: number, at: number) => number | undefined = (revision) => (revision === 2 ? 0.5 : 0.01);
   #operators: SimulatedOperator[] = [];
   #controllers: { stop(): void };
   #uids = 0;
@@ -162,7 +164,9 @@ export class Simulation {
     this.server.watch(IDS.services, ({ object }) => {
       const { selector } = (object as { spec?: { selector?: Record<string, string> } }).spec ?? {};
       const revision = Number(selector?.["rollguard.dev/revision"]);
-      if (object.metadata.name === "toy" && this.traffic.at(-1) !== revision) this.traffic.push(revision);
+      if (object.metadata.name !== "toy" || this.traffic.at(-1) === revision) return;
+      this.traffic.push(revision);
+      this.#selections.push({ revision, from: clock.now() });
     });
     this.tester = connect({ clock, dispatcher: this.server.dispatcher(), userAgent: "tester", fieldManager: "tester" });
   }
@@ -231,17 +235,20 @@ export class Simulation {
   /** As Prometheus answers: a revision has a series while the Service sends it requests. */
   async answerQuery(request: ApiRequest): Promise<ApiResponse> {
     this.queries++;
-    const query = new URLSearchParams(request.body).get("query") ?? "";
-    const revision = Number(/revision="(\d+)"/.exec(query)?.[1]);
-    const selector = this.server.get(IDS.services, "default", "toy")?.spec as { selector?: Record<string, string> } | undefined;
-    const serves = Number(selector?.selector?.["rollguard.dev/revision"]) === revision;
-    const share = serves ? this.errorShare(revision) : undefined;
-    const result = share === undefined ? [] : [{ metric: {}, value: [this.clock.now() / 1000, String(share)] }];
-    return {
-      status: 200,
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ status: "success", data: { resultType: "vector", result } }),
-    };
+    const now = this.clock.now();
+    const body = answerQueries(request.body ?? "", now, (text, at) => {
+      const asked = /revision="(\d+)"/.exec(text)?.[1];
+      // The source's clock.
+      if (asked === undefined) return [at / 1000];
+      const share = this.#selectedAt(at) === Number(asked) ? this.errorShare(Number(asked), at) : undefined;
+      return share === undefined ? [] : [share];
+    });
+    return { status: 200, headers: { "content-type": "application/json" }, body };
+  }
+
+  /** The revision that the Service selected at a time, ms epoch. */
+  #selectedAt(at: number): number | undefined {
+    return this.#selections.findLast((one) => one.from <= at)?.revision;
   }
 
   #playKubelet(): void {

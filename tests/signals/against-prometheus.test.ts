@@ -36,6 +36,7 @@ describe.runIf(installed)("the same queries on the same targets, by Prometheus a
   const cleanups: (() => unknown)[] = [];
   const sources: { prometheus?: Source; pods?: Source } = {};
   const targets: PodTarget[] = [];
+  let address = "";
 
   beforeAll(async () => {
     for (const name of ["scorer-r7-a", "scorer-r7-b"]) targets.push(await model(name));
@@ -59,7 +60,8 @@ describe.runIf(installed)("the same queries on the same targets, by Prometheus a
     ];
     const child = spawn("prometheus", args, { stdio: "ignore" });
     cleanups.push(() => ended(child));
-    sources.prometheus = source({ type: "Prometheus", address: `http://127.0.0.1:${port}` }, { coalesceMs: 0 });
+    address = `http://127.0.0.1:${port}`;
+    sources.prometheus = source({ type: "Prometheus", address }, { coalesceMs: 0 });
     sources.pods = source({ type: "Pods" });
     cleanups.push(
       () => sources.prometheus?.close(),
@@ -122,6 +124,79 @@ describe.runIf(installed)("the same queries on the same targets, by Prometheus a
     expect([theirs.kind, ours.kind]).toEqual(["Value", "Value"]);
     const [a, b] = [theirs.value ?? Number.NaN, ours.value ?? Number.NaN];
     expect(Math.abs(a - b), `Prometheus says ${a}, Pods ${b}`).toBeLessThanOrEqual(tolerance * Math.abs(a));
+  });
+
+  it("a range gives what instant queries give at its times", async () => {
+    const queries = [...QUERIES.map(([query]) => query), scalar("requests_total", WINDOW), scalar("sum(none)", WINDOW)];
+    const toMs = Date.now() - 1000;
+    const span = { fromMs: toMs - 3000, toMs, stepMs: 500 };
+    const readings = await Promise.all(queries.map((query) => sources.prometheus?.readRange?.(query, span)));
+    for (const [index, query] of queries.entries()) {
+      const expected: unknown[] = [];
+      for (let at = span.fromMs; at <= toMs; at += span.stepMs) expected.push(await instantly(query, at));
+      expect(readings[index]?.map(({ kind, value }) => ({ kind, value }))).toEqual(expected);
+    }
+  });
+
+  /** What Prometheus' own API says of a query at a time, in the simplest reading of it. */
+  async function instantly(query: Query, at: number): Promise<{ kind: string; value: number | undefined }> {
+    const text = (template: string) =>
+      template.replaceAll("${window}", "4s").replaceAll("${namespace}", "fraud").replaceAll("${workload}", "scorer-r7");
+    const value = async (template: string): Promise<number[]> => {
+      const url = `${address}/api/v1/query?time=${(at / 1000).toFixed(3)}&query=${encodeURIComponent(text(template))}`;
+      const { data } = (await (await fetch(url)).json()) as { data: { result: { value: [number, string] }[] } };
+      return data.result.map((series) => Number(series.value[1]));
+    };
+    if (query.kind === "ratio") {
+      const [all, bad] = [await value(query.denominator), await value(query.numerator)];
+      return { kind: "Value", value: (bad[0] ?? 0) / (all[0] ?? 0) };
+    }
+    const found = await value(query.query);
+    if (found.length !== 1) return { kind: found.length === 0 ? "Empty" : "TooManySeries", value: undefined };
+    return { kind: "Value", value: found[0] };
+  }
+
+  it("queries asked as one get what each gets alone", async () => {
+    // At a time of the past, so that both see the same samples.
+    const at = Math.floor(Date.now() / 1000) - 1;
+    const selectors = /(\w+\{[^}]*\}|\b(?:accuracy|up|latency_seconds_bucket|requests_total)\b)(\[[^\]]*\])?/g;
+    const past = QUERIES.flatMap(([query]) => (query.kind === "scalar" ? [query.query] : [])).map((text) =>
+      scalar(text.replace(selectors, `$1$2 @ ${at}`), WINDOW),
+    );
+    const counting = source({ type: "Prometheus", address }, { coalesceMs: 0, onQuery: () => void asked++ });
+    cleanups.push(() => counting.close());
+    let asked = 0;
+    const together = await Promise.all(past.map((query) => counting.read(query)));
+    expect(asked).toBe(1);
+    for (const [index, query] of past.entries()) {
+      const alone = await counting.read(query);
+      expect([together[index]?.kind, together[index]?.value]).toEqual([alone.kind, alone.value]);
+    }
+  });
+
+  it("512 queries are one request, and two whose series differ only by our mark are still two", async () => {
+    let asked = 0;
+    const counting = source({ type: "Prometheus", address }, { coalesceMs: 0, onQuery: () => void asked++ });
+    cleanups.push(() => counting.close());
+    const queries = Array.from({ length: 508 }, (_, index) => scalar(`sum(accuracy) * 0 + ${index}`));
+    const marks = [
+      'label_replace(accuracy{pod="scorer-r7-a"}, "rollguard_query", "0", "", "")',
+      'sum by (rollguard_query) (label_replace(accuracy, "rollguard_query", "$1", "pod", "(.*)"))',
+      '{__name__=~"accuracy|up",pod="scorer-r7-a"}',
+      'scalar(accuracy{pod="scorer-r7-b"})',
+    ].map((text) => scalar(text));
+    const readings = await Promise.all([...queries, ...marks.filter((_, index) => index !== 1)].map((one) => counting.read(one)));
+    expect(asked).toBe(1);
+    expect(readings.slice(0, 508).map(({ value }) => value)).toEqual(Array.from({ length: 508 }, (_, index) => index));
+    expect(readings.slice(508).map(({ kind, value }) => [kind, value])).toEqual([
+      ["Value", 0.9],
+      ["TooManySeries", undefined],
+      ["Value", 0.6],
+    ]);
+    // The one whose own series can't bear our mark spoils the group, is found, and harms nobody.
+    const spoiled = await Promise.all([...queries, ...marks.slice(1, 2)].map((one) => counting.read(one)));
+    expect(spoiled.map(({ value }) => value)).toEqual([...Array.from({ length: 508 }, (_, index) => index), undefined]);
+    expect(spoiled.at(-1)?.kind).toBe("TooManySeries");
   });
 });
 

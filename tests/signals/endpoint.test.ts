@@ -3,8 +3,9 @@
 import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Reading, SourceSpec } from "../../src/signals/types.ts";
+import { answerQueries } from "../support/queries.ts";
 import { answering, serve, type TestServer } from "./server.ts";
-import { one, ratio, scalar, source, success, VARIABLES } from "./support.ts";
+import { one, ratio, scalar, source, VARIABLES } from "./support.ts";
 
 const servers: TestServer[] = [];
 async function started(listener: Parameters<typeof serve>[0], tls?: Parameters<typeof serve>[1]): Promise<TestServer> {
@@ -138,8 +139,7 @@ describe("an address that can't be used is an Error that says so, and asks nobod
 async function byQuery(results: Record<string, string | undefined>, at = Date.now() / 1000): Promise<TestServer> {
   return started((_req, res) => {
     const last = servers.at(-1)?.requests.at(-1);
-    const value = results[new URLSearchParams(last?.body).get("query") ?? ""];
-    res.end(success("vector", value === undefined ? [] : [{ metric: {}, value: [at, value] }]));
+    res.end(answerQueries(last?.body ?? "", at * 1000, (text) => [results[text] ?? []].flat()));
   });
 }
 
@@ -167,10 +167,18 @@ describe("a ratio", () => {
     if (expected.kind !== "Value") expect(reading.value).toBeUndefined();
   });
 
-  it("asks the numerator for the very time that the denominator was answered for", async () => {
+  it("is asked as one query, so that both sides are of the same time", async () => {
     const at = Math.floor(Date.now()) / 1000;
     const server = await byQuery({ n: "1", d: "2" }, at);
     const reading = await readOnce({ type: "Prometheus", address: server.url }, ratio("n", "d"));
+    expect(reading).toMatchObject({ at: Math.round(at * 1000), value: 0.5 });
+    expect(server.requests).toHaveLength(1);
+  });
+
+  it("that can't be asked as one: the numerator is asked for the very time that the denominator was answered for", async () => {
+    const at = Math.floor(Date.now()) / 1000;
+    const server = await byQuery({ "n # a comment": "1", d: "2" }, at);
+    const reading = await readOnce({ type: "Prometheus", address: server.url }, ratio("n # a comment", "d"));
     expect(reading.at).toBe(Math.round(at * 1000));
     expect(server.requests.map((request) => new URLSearchParams(request.body).get("time"))).toEqual([null, at.toFixed(3)]);
   });
