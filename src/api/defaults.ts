@@ -48,5 +48,7 @@ export const WARM_SHARE = 0.8;
 export const BAKE_STARVED_FACTOR = 3;
 /** A relative check rolls a proven revision back only when its baseline covers this long. Milliseconds. */
 export const GUARD_BASELINE_MS = 24 * 3_600_000;
+/** How often the change detector of a ratio may cry wolf while guarding, where the ratio does not say. */
+export const GUARD_FALSE_ALARM = { atMost: 1, perMs: 90 * 24 * 3_600_000 } as const;
 /** Proven revisions that keep their ControllerRevision. */
 export const KEPT_PROVEN_REVISIONS = 10;

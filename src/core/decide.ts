@@ -62,6 +62,9 @@ const DERIVED_STALLS = new Set([
   "NameTaken",
 ]);
 
+/** Two operators' ideas of the API server's time differ by less. ms. */
+const MAX_SKEW_MS = 60_000;
+
 /** Same text, whatever the order in which members were set. */
 function same(a: unknown, b: unknown): boolean {
   // The quick answer is the usual one; only what seems to differ is compared as the JSON that would be written.
@@ -102,6 +105,7 @@ export function decide(snapshot: Snapshot, now: number): Decision {
 function begin(snapshot: Snapshot, before: ModelDeploymentStatus, now: number): Context {
   const status = structuredClone(before);
   const common = { snapshot, now, before, status, events: [], held: [], wake: [] };
+  unstep(status, now);
   settle.apply({ ...common, active: undefined, candidate: undefined });
   rebake(common, status.active ? evidenceFor(snapshot, status, status.active) : undefined);
   return {
@@ -135,6 +139,13 @@ function lapse(context: Context): void {
     if (breaches(context.active).length > 0) return;
   }
   delete status.stall;
+}
+
+/** Judging that seems to begin in the future began before the clock was set back: it begins now, or nothing would be judged until then. */
+function unstep(status: ModelDeploymentStatus, now: number): void {
+  for (const ref of [status.active, status.candidate])
+    if (ref?.judgedFrom !== undefined && Date.parse(ref.judgedFrom) > now + MAX_SKEW_MS)
+      ref.judgedFrom = new Date(now).toISOString();
 }
 
 /** What breached while it baked and was not taken back has to bake anew when that is over: half a bake proves nothing. */

@@ -2,10 +2,11 @@
 // baseline and action, computed once per decision.
 
 import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
+import { baselineFor, lastHealthyOther } from "./baseline.ts";
 import type { Action, Check, Policy } from "./policy.ts";
-import type { KnownRevision, RevisionRef, Snapshot } from "./snapshot.ts";
-import { actsFully, type Baseline, type Judgement, judge, type Stage } from "./verdict.ts";
-import { isCurrent, meanOf } from "./window.ts";
+import type { RevisionRef, Snapshot } from "./snapshot.ts";
+import { actsFully, type Judgement, judge, type Stage } from "./verdict.ts";
+import { isCurrent } from "./window.ts";
 
 /** One check of one revision, judged. */
 export interface Finding {
@@ -40,32 +41,6 @@ export function stageOf(status: ModelDeploymentStatus, revision: number): Stage 
 /** From when on a revision's samples are judged, ms epoch; see the field `judgedFrom`. */
 export function judgedFrom(ref: RevisionRef, policy: Policy): number {
   return Date.parse(ref.judgedFrom ?? ref.since ?? new Date(0).toISOString()) + policy.warmupMs;
-}
-
-/** The newest proven revision other than `revision`: what "LastHealthy" compares with. */
-export function lastHealthyOther(revisions: readonly KnownRevision[], revision: number): KnownRevision | undefined {
-  return revisions
-    .filter((known) => known.provenAt !== undefined && known.revision !== revision && !known.revoked)
-    .sort((a, b) => Date.parse(b.provenAt ?? "") - Date.parse(a.provenAt ?? ""))[0];
-}
-
-function baselineFor(check: Check, snapshot: Snapshot, status: ModelDeploymentStatus, revision: number): Baseline {
-  const rule = check.baseline;
-  if (!rule) return {};
-  if (rule.from === "ValidationMetric") {
-    const known = snapshot.revisions.find((one) => one.revision === revision);
-    return { value: known?.validationMetrics[rule.metric ?? check.name] };
-  }
-  if (rule.from === "Active") {
-    const active = status.active;
-    if (!active || active.revision === revision) return {};
-    const window = snapshot.windows[active.revision]?.find((one) => one.check === check.name);
-    return window ? { value: meanOf(window, check), coversMs: window.coveredMs } : {};
-  }
-  const measured = lastHealthyOther(snapshot.revisions, revision)?.baseline.find((one) => one.name === check.name);
-  if (!measured) return {};
-  const coversMs = measured.from && measured.to ? Date.parse(measured.to) - Date.parse(measured.from) : undefined;
-  return { value: measured.value, coversMs };
 }
 
 /** Judges every check of one revision that the status names. */

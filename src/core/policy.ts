@@ -37,6 +37,8 @@ export interface Check {
   freshness?: string;
   /** A ratio is conclusive from this many samples on, pooled over windows. */
   minSamples: number;
+  /** A ratio's readings are pooled over at most this long, ms; absent: without limit. */
+  poolMs?: number;
   /** Set: judge by a confidence sequence in rollout and bake. */
   confidence?: number;
   /** While guarding: how many false alarms are tolerated in how long a time, ms. */

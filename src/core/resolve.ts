@@ -90,17 +90,18 @@ export function resolvePolicy(spec: RollbackPolicySpec | undefined, origin?: Pol
   const limits = { ...DEFAULT_POLICY.rollback, ...said.rollback };
   const restarts = { ...DEFAULT_POLICY.restarts, ...said.restarts };
   const missing = { ...DEFAULT_POLICY.onMissingData, ...said.onMissingData };
+  const bakeMs = Math.max(parseDuration(said.bake ?? DEFAULT_POLICY.bake), least);
   return {
     mode: said.mode ?? DEFAULT_POLICY.mode,
     warmupMs,
-    bakeMs: Math.max(parseDuration(said.bake ?? DEFAULT_POLICY.bake), least),
+    bakeMs,
     verifyMs: Math.max(parseDuration(limits.verify), least),
     deadlineMs: parseDuration(limits.deadline),
     cooldownMs: parseDuration(limits.cooldown),
     budget: { limit: limits.budget.limit ?? 3, perMs: parseDuration(limits.budget.per ?? "1h") },
     maxDepth: limits.maxDepth,
     restarts: { failures: restarts.failures, inMs: parseDuration(restarts.in) },
-    checks,
+    checks: checks.map((check) => (check.kind === "Ratio" ? { ...check, poolMs: bakeMs } : check)),
     actions: { ...DEFAULT_POLICY.actions, ...said.actions },
     missingData: { afterMs: parseDuration(missing.after), action: missing.action },
     freeze: (said.freeze ?? DEFAULT_POLICY.freeze).map((one) => ({

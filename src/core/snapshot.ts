@@ -4,6 +4,7 @@
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import type { Initiator, RevisionRef } from "../api/modeldeployment-status.ts";
 import type { RequestKind } from "../api/names.ts";
+import type { CheckProfile } from "./baseline.ts";
 import type { RevisionContent } from "./hash.ts";
 import type { Policy } from "./policy.ts";
 import type { CheckWindow } from "./window.ts";
@@ -46,6 +47,8 @@ export interface KnownRevision {
   /** End of its latest proof, RFC 3339; absent: it was never proven. */
   provenAt?: string;
   baseline: MeasuredBaseline[];
+  /** What it measured by the hour of the day while it was proven and healthy. */
+  profile?: CheckProfile[];
   /** The validation metrics of its version, by name. */
   validationMetrics: Record<string, number>;
   /** Its version was revoked, now or while its ModelVersion still existed. */

@@ -2,7 +2,9 @@
 // Only Breached may cause a rollback; what is unknown never rolls back and never proves.
 
 import { GUARD_BASELINE_MS } from "../api/defaults.ts";
+import { baselineLimits } from "./baseline.ts";
 import { position } from "./confidence.ts";
+import { alarmed, type Counted, type Watches, watchAll } from "./detector.ts";
 import type { Check, Threshold } from "./policy.ts";
 import { type CheckWindow, meanOf, type Sample } from "./window.ts";
 
@@ -12,7 +14,7 @@ export type Verdict =
   | "Healthy"
   /** At least `count` of the last `of` conclusive samples lie beyond the threshold or the baseline. */
   | "Breached"
-  /** Samples come, but too few of them to tell. */
+  /** Samples come, but too few of them to tell, or they point neither way for sure. */
   | "Insufficient"
   /** The source answers, but with nothing that can be judged. */
   | "NoData"
@@ -28,6 +30,8 @@ export interface Baseline {
   value?: number;
   /** How long it was measured, ms. */
   coversMs?: number;
+  /** There will be one: what is waited for, in words. */
+  awaited?: string;
 }
 
 export interface Judgement {
@@ -45,7 +49,7 @@ export interface Judgement {
   coveredMs: number;
   /** Trials counted, for a ratio. */
   trials?: number;
-  reason?: "NoBaseline" | "Warmup" | "TooFewSamples" | "Undecided";
+  reason?: "NoBaseline" | "AwaitingBaseline" | "Warmup" | "TooFewSamples" | "Undecided";
   message: string;
 }
 
@@ -61,10 +65,14 @@ export function formatThreshold(check: Check): string {
   if (min !== undefined && max !== undefined) return `${formatNumber(min)} to ${formatNumber(max)}`;
   if (max !== undefined) return `${inclusive ? "<" : "≤"} ${formatNumber(max)}`;
   if (min !== undefined) return `${inclusive ? ">" : "≥"} ${formatNumber(min)}`;
-  const rule = check.baseline;
-  if (rule?.maxIncreasePercent !== undefined) return `≤ baseline + ${rule.maxIncreasePercent} %`;
-  if (rule?.maxDecreasePercent !== undefined) return `≥ baseline − ${rule.maxDecreasePercent} %`;
-  return "none";
+  const { maxIncreasePercent, maxIncrease, maxDecreasePercent, maxDecrease } = check.baseline ?? {};
+  const limits = [
+    maxIncreasePercent === undefined ? undefined : `≤ baseline + ${maxIncreasePercent} %`,
+    maxIncrease === undefined ? undefined : `≤ baseline + ${formatNumber(maxIncrease)}`,
+    maxDecreasePercent === undefined ? undefined : `≥ baseline − ${maxDecreasePercent} %`,
+    maxDecrease === undefined ? undefined : `≥ baseline − ${formatNumber(maxDecrease)}`,
+  ].filter((limit) => limit !== undefined);
+  return limits.length === 0 ? "none" : limits.join(", ");
 }
 
 /** True where the value lies beyond the threshold. */
@@ -74,26 +82,16 @@ export function isBeyond(value: number, threshold: Threshold): boolean {
   return min !== undefined && (inclusive ? value <= min : value < min);
 }
 
-/** The limits that a baseline sets, or undefined where it can't be compared with (missing, zero or not finite). */
-export function baselineLimits(check: Check, baseline: Baseline): Threshold | undefined {
-  const rule = check.baseline;
-  const value = baseline.value;
-  if (!rule || value === undefined || value === 0 || !Number.isFinite(value)) return undefined;
-  const size = Math.abs(value);
-  return {
-    ...(rule.maxIncreasePercent === undefined ? {} : { max: value + (size * rule.maxIncreasePercent) / 100 }),
-    ...(rule.maxDecreasePercent === undefined ? {} : { min: value - (size * rule.maxDecreasePercent) / 100 }),
-  };
-}
-
 /** One sample against one set of limits; undefined while a confidence sequence can't tell. */
 function find(sample: Sample, limits: Threshold, check: Check, stage: Stage): boolean | undefined {
+  const beyond = isBeyond(sample.value, limits);
   const sequence = check.kind === "Ratio" && check.confidence !== undefined && stage !== "Guard";
-  if (!sequence || sample.totalTrials === undefined || check.confidence === undefined) return isBeyond(sample.value, limits);
+  if (!sequence || sample.totalTrials === undefined || check.confidence === undefined) return beyond;
   const { totalHits = 0, totalTrials } = sample;
   const aboveMax = limits.max === undefined ? "Below" : position(totalHits, totalTrials, limits.max, check.confidence);
   const aboveMin = limits.min === undefined ? "Above" : position(totalHits, totalTrials, limits.min, check.confidence);
-  if (aboveMax === "Above" || aboveMin === "Below") return true;
+  // The sequence counts all since the beginning: after one burst a good sample must not count as a bad one.
+  if (aboveMax === "Above" || aboveMin === "Below") return beyond ? true : undefined;
   return aboveMax === "Below" && aboveMin === "Above" ? false : undefined;
 }
 
@@ -113,11 +111,60 @@ function silence(window: CheckWindow): { verdict: Verdict; message: string } | u
   return { verdict: "NoData", message: `no usable data: ${words}` };
 }
 
+/** RFC 3339 to the second, for people on call. */
+function clock(at: number): string {
+  return `${new Date(at).toISOString().slice(0, 19)}Z`;
+}
+
+/** What the change detector adds while a ratio is guarded: undefined where it is calm. */
+function alarmOf(watches: Watches): string | undefined {
+  const alarm = alarmed(watches);
+  if (!alarm) return undefined;
+  const { hits, trials, from = 0 } = alarm.watch.run;
+  return `the change detector crossed its level: ${formatNumber(hits)} of ${formatNumber(trials)} since ${clock(from)}`;
+}
+
+/** Why the samples of a ratio are no breach, or what makes them one in words. */
+type Proof = { proven: boolean; words: string };
+
+/** Bad samples of a ratio are a breach only with the evidence of its stage; those of other checks by themselves. */
+function proofOf(check: Check, window: CheckWindow, beyond: "Threshold" | "Baseline", limits: Threshold, stage: Stage): Proof {
+  if (check.kind !== "Ratio") return { proven: true, words: "" };
+  const all = `, ${formatNumber(window.hits)} of ${formatNumber(window.trials)} in all`;
+  if (stage !== "Guard") return { proven: true, words: all };
+  const counted = window.samples.filter((sample): sample is Sample & Counted => sample.trials !== undefined);
+  const words = alarmOf(beyond === "Threshold" ? window.watches : watchAll(counted, limits, check));
+  return words === undefined
+    ? { proven: false, words: "the change detector is below its level" }
+    : { proven: true, words: `; ${words}` };
+}
+
+/** Insufficient for want of samples, or undefined. */
+function tooFew(
+  check: Check,
+  window: CheckWindow,
+  conclusive: number,
+  undecided: boolean,
+): Pick<Judgement, "reason" | "message"> | undefined {
+  const { pending, lastAt = 0 } = window;
+  const last = window.samples.at(-1);
+  const thin = check.kind === "Ratio" && last !== undefined && lastAt - last.at > (check.poolMs ?? Number.POSITIVE_INFINITY);
+  const counted = check.kind === "Ratio" ? `; ${formatNumber(pending.trials)} of ${check.minSamples} for the next one` : "";
+  if (thin) return { reason: "TooFewSamples", message: `too little traffic to tell${counted}` };
+  if (undecided && last) {
+    const words = `the confidence sequence still covers the threshold: ${formatNumber(window.hits)} of ${formatNumber(window.trials)}`;
+    return { reason: "Undecided", message: words };
+  }
+  if (conclusive >= check.breach.count) return undefined;
+  const words = `too few samples to tell: ${conclusive} of ${check.breach.count}${counted}`;
+  return { reason: "TooFewSamples", message: words };
+}
+
 /**
  * Judges one check of one revision.
  *
  * @param window what was measured since judging began; undefined: nothing was asked yet
- * @param stage Candidate and Bake read a ratio by its confidence sequence, Guard by its pooled samples
+ * @param stage Candidate and Bake read a ratio by its confidence sequence, Guard by its change detector
  */
 export function judge(check: Check, window: CheckWindow | undefined, baseline: Baseline, stage: Stage): Judgement {
   const limits = baselineLimits(check, baseline);
@@ -126,7 +173,15 @@ export function judge(check: Check, window: CheckWindow | undefined, baseline: B
     ...(baseline.value === undefined ? {} : { baseline: baseline.value }),
   };
   if (!window || (window.count === 0 && window.unusable === 0)) {
-    return { ...common, verdict: "Insufficient", reason: "Warmup", conclusive: 0, coveredMs: 0, message: "no sample yet" };
+    const words = window && window.trials > 0 ? tooFew(check, window, 0, false)?.message : undefined;
+    return {
+      ...common,
+      verdict: "Insufficient",
+      reason: "Warmup",
+      conclusive: 0,
+      coveredMs: 0,
+      message: words ?? "no sample yet",
+    };
   }
   const progress = {
     ...common,
@@ -135,6 +190,8 @@ export function judge(check: Check, window: CheckWindow | undefined, baseline: B
     ...(window.samples.length > 0 ? { value: window.samples.at(-1)?.value } : {}),
   };
   if (!check.threshold && !limits) {
+    if (baseline.awaited !== undefined)
+      return { ...progress, verdict: "Insufficient", reason: "AwaitingBaseline", conclusive: 0, message: baseline.awaited };
     return {
       ...progress,
       verdict: "NoData",
@@ -150,32 +207,37 @@ export function judge(check: Check, window: CheckWindow | undefined, baseline: B
   if (dark) return { ...progress, conclusive: count, ...dark };
   const last = conclusive.slice(-check.breach.of);
   const bad = last.filter((entry) => entry.finding?.bad);
+  const counted = `${bad.length} of the last ${last.length} samples`;
   if (bad.length >= check.breach.count) {
     const byThreshold = bad.filter((entry) => entry.finding?.beyond === "Threshold").length;
     const beyond = byThreshold >= check.breach.count ? "Threshold" : "Baseline";
+    const proof = proofOf(check, window, beyond, (beyond === "Threshold" ? check.threshold : limits) ?? {}, stage);
+    const words = `${counted} beyond the ${beyond.toLowerCase()}`;
+    if (!proof.proven)
+      return {
+        ...progress,
+        verdict: "Insufficient",
+        reason: "Undecided",
+        conclusive: count,
+        message: `${words}, but ${proof.words}`,
+      };
     const value = bad.at(-1)?.sample.value;
-    return {
-      ...progress,
-      ...(value === undefined ? {} : { value }),
-      verdict: "Breached",
-      beyond,
-      conclusive: count,
-      message: `${bad.length} of the last ${last.length} conclusive samples beyond the ${beyond.toLowerCase()}`,
-    };
+    const measured = value === undefined ? {} : { value };
+    return { ...progress, ...measured, verdict: "Breached", beyond, conclusive: count, message: words + proof.words };
   }
-  const undecided = found.at(-1)?.finding === undefined;
-  if (conclusive.length < check.breach.count || undecided) {
-    const reason = undecided && window.samples.length > 0 ? "Undecided" : "TooFewSamples";
-    const words = reason === "Undecided" ? "the confidence sequence still covers the threshold" : "too few samples to tell";
-    return { ...progress, verdict: "Insufficient", reason, conclusive: count, message: words };
-  }
+  const short = tooFew(check, window, count, found.at(-1)?.finding === undefined);
+  if (short) return { ...progress, verdict: "Insufficient", conclusive: count, ...short };
+  if (check.baseline && !limits && baseline.awaited !== undefined)
+    return { ...progress, verdict: "Insufficient", reason: "AwaitingBaseline", conclusive: count, message: baseline.awaited };
   const relativeMissing = check.baseline !== undefined && limits === undefined;
   return {
     ...progress,
     verdict: "Healthy",
     ...(relativeMissing ? { reason: "NoBaseline" as const } : {}),
     conclusive: count,
-    message: relativeMissing ? "within the threshold; there is no baseline to compare with" : "within the limits",
+    message: relativeMissing
+      ? "within the threshold; there is no baseline to compare with"
+      : `within the limits; ${counted} beyond`,
   };
 }
 

@@ -1,6 +1,7 @@
 // What one check has measured of one revision since its judging began: the last conclusive samples, and the sums that
 // proof and baseline are made of. Bounded, whatever the length of the guard.
 
+import { observeAll, type Watches } from "./detector.ts";
 import type { Check } from "./policy.ts";
 
 /** What a source answered at one time. Structurally what `signals/` gives; the core imports nothing from there. */
@@ -18,6 +19,9 @@ export interface Reading {
 export interface Sample {
   at: number;
   value: number;
+  /** Ratio only: what this sample counted. */
+  hits?: number;
+  trials?: number;
   /** Ratio only: everything counted since judging began, at this sample. */
   totalHits?: number;
   totalTrials?: number;
@@ -41,6 +45,12 @@ export interface CheckWindow {
   trials: number;
   /** Ratio: readings that wait to be pooled into a sample. */
   pending: { hits: number; trials: number; coveredMs: number; from: number };
+  /** Ratio: the change detector over the limits of the threshold. */
+  watches: Watches;
+  /** What is added to the times of readings since the clock behind them was set back, ms. */
+  shiftMs: number;
+  /** Time of the newest reading, if it was far behind the samples before it. */
+  behind?: number;
   /** The newest reading that was looked at, usable or not. */
   latest?: { at: number; kind: Reading["kind"]; message?: string };
   /** How many readings in a row were not usable. */
@@ -49,6 +59,10 @@ export interface CheckWindow {
 
 /** More than any `of` that the API allows, so that a verdict never lacks the samples that it counts. */
 const KEPT = 100;
+/** Readings this far behind the newest sample are no late answers: a clock was set back. ms. */
+const STEP_MS = 60_000;
+/** Of two samples nearer than this share of their window the later one is the same burst again; timers are late by less. */
+const DISTANCE = 0.9;
 
 export function emptyWindow(check: Check, judgedFrom: number): CheckWindow {
   return {
@@ -62,6 +76,8 @@ export function emptyWindow(check: Check, judgedFrom: number): CheckWindow {
     hits: 0,
     trials: 0,
     pending: { hits: 0, trials: 0, coveredMs: 0, from: judgedFrom },
+    watches: {},
+    shiftMs: 0,
     unusable: 0,
   };
 }
@@ -72,29 +88,55 @@ export function isCurrent(window: CheckWindow, check: Check, judgedFrom: number)
 }
 
 /**
- * Takes one reading into the window (in place; a window has one owner).
- * Readings from before `judgedFrom` and repeated or out-of-order ones change nothing: a burst must not count twice.
+ * The time of a reading on the window's own time line, or undefined for one that says nothing new. A clock that was set back
+ * shows in two readings that are far behind the samples and in order among themselves; from then on the times are shifted.
+ */
+function timeOf(window: CheckWindow, check: Check, reading: Reading): number | undefined {
+  const at = reading.at + window.shiftMs;
+  if (reading.kind !== "Value" || window.lastAt === undefined || at > window.lastAt) return at;
+  const stepped = window.behind !== undefined && at > window.behind && window.lastAt - at > STEP_MS;
+  if (!stepped) {
+    if (window.lastAt - at > STEP_MS) window.behind = at;
+    return undefined;
+  }
+  const next = window.lastAt + check.intervalMs;
+  window.shiftMs += next - at;
+  return next;
+}
+
+/**
+ * Takes one reading into the window (in place; a window has one owner). Readings come in the order of their times, those of a
+ * refill from a source's history before the live ones.
+ * Readings from before `judgedFrom`, repeated and out-of-order ones, and those whose ranges overlap with the last sample's change
+ * nothing: one burst must not count twice.
  */
 export function addReading(window: CheckWindow, check: Check, reading: Reading): void {
-  if (reading.at < window.judgedFrom) return;
-  if (window.latest && reading.kind === "Value" && window.lastAt !== undefined && reading.at <= window.lastAt) return;
-  window.latest = { at: reading.at, kind: reading.kind, ...(reading.message ? { message: reading.message } : {}) };
-  if (reading.kind !== "Value" || reading.value === undefined || !Number.isFinite(reading.value)) {
+  const at = timeOf(window, check, reading);
+  if (at === undefined || at < window.judgedFrom) return;
+  const usable = reading.kind === "Value" && reading.value !== undefined && Number.isFinite(reading.value);
+  window.latest = { at, kind: reading.kind, ...(reading.message ? { message: reading.message } : {}) };
+  if (!usable) {
     window.unusable++;
     return;
   }
-  // Of the time between two neighbours at most two intervals count: a gap proves nothing.
-  const covered = window.lastAt === undefined ? 0 : Math.min(reading.at - window.lastAt, 2 * check.intervalMs);
-  window.lastAt = reading.at;
   window.unusable = 0;
-  window.firstAt ??= reading.at;
-  if (check.kind === "Ratio") addRatio(window, check, reading, covered);
-  else push(window, { at: reading.at, value: reading.value }, covered);
+  delete window.behind;
+  const { lastAt } = window;
+  if (lastAt !== undefined && at - lastAt < DISTANCE * check.windowMs) return;
+  // Of the time between two neighbours at most two intervals count: a gap proves nothing.
+  const covered = lastAt === undefined ? 0 : Math.min(at - lastAt, 2 * check.intervalMs);
+  window.lastAt = at;
+  window.firstAt ??= at;
+  if (check.kind === "Ratio") addRatio(window, check, { ...reading, at }, covered);
+  else push(window, { at, value: reading.value ?? 0 }, covered);
 }
 
 function addRatio(window: CheckWindow, check: Check, reading: Reading, covered: number): void {
   const trials = Math.max(reading.denominator ?? 0, 0);
   const hits = Math.max(reading.numerator ?? 0, 0);
+  // What came in too thinly to be judged in its time is not judged later.
+  if (reading.at - window.pending.from > (check.poolMs ?? Number.POSITIVE_INFINITY))
+    window.pending = { hits: 0, trials: 0, coveredMs: 0, from: reading.at };
   const pending = window.pending;
   pending.hits += hits;
   pending.trials += trials;
@@ -102,10 +144,12 @@ function addRatio(window: CheckWindow, check: Check, reading: Reading, covered: 
   window.hits += hits;
   window.trials += trials;
   if (pending.trials < check.minSamples || pending.trials <= 0) return;
-  const sample = { at: reading.at, value: pending.hits / pending.trials, totalHits: window.hits, totalTrials: window.trials };
+  const counted = { at: reading.at, hits: pending.hits, trials: pending.trials };
   const pooledMs = pending.coveredMs;
   window.pending = { hits: 0, trials: 0, coveredMs: 0, from: reading.at };
-  push(window, sample, pooledMs);
+  if (check.threshold) observeAll(window.watches, counted, check.threshold, check);
+  const value = counted.hits / counted.trials;
+  push(window, { ...counted, value, totalHits: window.hits, totalTrials: window.trials }, pooledMs);
 }
 
 function push(window: CheckWindow, sample: Sample, covered: number): void {

@@ -1,0 +1,156 @@
+// What a comparison is made with: what the last healthy revision measured (while it baked, and by the hour of the day since),
+// what the active one measures at the same time, or what the version scored before it was shipped.
+
+import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
+import type { Check, Threshold } from "./policy.ts";
+import type { KnownRevision, Snapshot } from "./snapshot.ts";
+import type { Baseline } from "./verdict.ts";
+import type { CheckWindow } from "./window.ts";
+
+const HOUR_MS = 3_600_000;
+/** Samples that an hour of the day remembers; at twice the count it forgets half, so that it follows slow changes. */
+const REMEMBERED = 500;
+/** A policy has no more checks than that; what is kept of a revision must stay small. */
+const MAX_CHECKS = 40;
+
+/** What a check measured in one hour of the day, UTC. */
+export interface HourMean {
+  sum: number;
+  count: number;
+}
+
+/** What a check measured by the hour of the day while its revision was proven and healthy. */
+export interface CheckProfile {
+  check: string;
+  /** By hour, 0 to 23; a hole: nothing was measured in it. */
+  hours: (HourMean | undefined)[];
+  /** Time of the newest sample that was looked at, ms epoch. */
+  to: number;
+}
+
+const hourOf = (at: number) => Math.floor(at / HOUR_MS) % 24;
+
+/**
+ * The limits that a baseline sets, or undefined where it can't be compared with: missing or not finite, or zero where only
+ * percentages of it are given. The nearer of two limits counts.
+ */
+export function baselineLimits(check: Check, baseline: Baseline): Threshold | undefined {
+  const { baseline: rule } = check;
+  const { value } = baseline;
+  if (!rule || value === undefined || !Number.isFinite(value)) return undefined;
+  const size = Math.abs(value);
+  const share = (percent: number | undefined) => (percent === undefined || size === 0 ? [] : [(size * percent) / 100]);
+  const up = [...share(rule.maxIncreasePercent), ...(rule.maxIncrease === undefined ? [] : [rule.maxIncrease])];
+  const down = [...share(rule.maxDecreasePercent), ...(rule.maxDecrease === undefined ? [] : [rule.maxDecrease])];
+  if (up.length === 0 && down.length === 0) return undefined;
+  return {
+    ...(up.length > 0 ? { max: value + Math.min(...up) } : {}),
+    ...(down.length > 0 ? { min: value - Math.min(...down) } : {}),
+  };
+}
+
+/** The newest proven revision other than `revision`: what "LastHealthy" compares with. */
+export function lastHealthyOther(revisions: readonly KnownRevision[], revision: number): KnownRevision | undefined {
+  return revisions
+    .filter((known) => known.provenAt !== undefined && known.revision !== revision && !known.revoked)
+    .sort((a, b) => Date.parse(b.provenAt ?? "") - Date.parse(a.provenAt ?? ""))[0];
+}
+
+function windowOf(snapshot: Snapshot, revision: number, check: Check): CheckWindow | undefined {
+  return snapshot.windows[revision]?.find((one) => one.check === check.name && one.fingerprint === check.fingerprint);
+}
+
+/** The same hour of the day where it is known, otherwise what was measured while baking. */
+function lastHealthy(check: Check, known: KnownRevision | undefined, at: number | undefined): Baseline {
+  const measured = known?.baseline.find((one) => one.name === check.name);
+  const profile = known?.profile?.find((one) => one.check === check.name);
+  const bakedMs = measured?.from && measured.to ? Date.parse(measured.to) - Date.parse(measured.from) : 0;
+  const profiledMs = (profile?.hours.filter((hour) => hour !== undefined).length ?? 0) * HOUR_MS;
+  const hour = at === undefined ? undefined : profile?.hours[hourOf(at)];
+  const value = hour ? hour.sum / hour.count : measured?.value;
+  return value === undefined ? {} : { value, coversMs: Math.max(bakedMs, profiledMs) };
+}
+
+/** What the active revision measures while the other one is judged: of both the samples since the later of the two beginnings. */
+function live(check: Check, active: CheckWindow | undefined, judged: CheckWindow | undefined): Baseline {
+  const from = Math.max(active?.judgedFrom ?? 0, judged?.judgedFrom ?? 0);
+  const samples = (active?.samples ?? []).filter((sample) => sample.at >= from);
+  const first = samples[0];
+  const last = samples.at(-1);
+  if (!first || !last) return { awaited: "the active revision has no sample of the same time yet" };
+  const total = (of: (sample: (typeof samples)[number]) => number) => samples.reduce((sum, sample) => sum + of(sample), 0);
+  const value =
+    check.kind === "Ratio"
+      ? total((sample) => sample.hits ?? 0) / total((sample) => sample.trials ?? 0)
+      : total((sample) => sample.value) / samples.length;
+  return { value, coversMs: last.at - first.at };
+}
+
+/** What a check of a revision is compared with now. */
+export function baselineFor(check: Check, snapshot: Snapshot, status: ModelDeploymentStatus, revision: number): Baseline {
+  const rule = check.baseline;
+  if (!rule) return {};
+  if (rule.from === "ValidationMetric") {
+    const known = snapshot.revisions.find((one) => one.revision === revision);
+    return { value: known?.validationMetrics[rule.metric ?? check.name] };
+  }
+  const judged = windowOf(snapshot, revision, check);
+  if (rule.from === "LastHealthy") return lastHealthy(check, lastHealthyOther(snapshot.revisions, revision), judged?.lastAt);
+  const { active } = status;
+  if (!active || active.revision === revision) return {};
+  return live(check, windowOf(snapshot, active.revision, check), judged);
+}
+
+/**
+ * Adds the samples that came since to what a check measured by the hour of the day.
+ * @param healthy false: they are passed over
+ * @returns the same object where there is nothing new
+ */
+export function growProfile(profile: CheckProfile | undefined, window: CheckWindow, healthy: boolean): CheckProfile | undefined {
+  const since = profile?.to ?? Number.NEGATIVE_INFINITY;
+  const fresh = window.samples.filter((sample) => sample.at > since);
+  const newest = fresh.at(-1);
+  if (!newest) return profile;
+  const hours = Array.from({ length: 24 }, (_, hour) => profile?.hours[hour]);
+  for (const { at, value } of healthy ? fresh : []) {
+    const before = hours[hourOf(at)] ?? { sum: 0, count: 0 };
+    const kept = before.count >= 2 * REMEMBERED ? { sum: before.sum / 2, count: before.count / 2 } : before;
+    hours[hourOf(at)] = { sum: kept.sum + value, count: kept.count + 1 };
+  }
+  return { check: window.check, hours, to: newest.at };
+}
+
+/** As it is kept with the revision: for each check `[time, hour, mean, count, hour, mean, count, …]`. */
+export function writeProfiles(profiles: readonly CheckProfile[]): string {
+  const kept = profiles.slice(0, MAX_CHECKS).map(({ check, hours, to }) => {
+    const known = hours.flatMap((one, hour) =>
+      one ? [hour, Number((one.sum / one.count).toPrecision(4)), Math.round(one.count)] : [],
+    );
+    return [check, [to, ...known]];
+  });
+  return JSON.stringify(Object.fromEntries(kept));
+}
+
+/** What `writeProfiles` wrote; anything else is left out: people may edit it. */
+export function readProfiles(text: string | undefined): CheckProfile[] {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text ?? "{}");
+  } catch {
+    return [];
+  }
+  if (typeof parsed !== "object" || parsed === null) return [];
+  return Object.entries(parsed)
+    .slice(0, MAX_CHECKS)
+    .flatMap(([check, values]) => {
+      if (!Array.isArray(values) || !values.every((value) => Number.isFinite(value))) return [];
+      const [to = 0, ...rest] = values as number[];
+      const hours: CheckProfile["hours"] = Array.from({ length: 24 }, () => undefined);
+      for (let i = 0; i + 2 < rest.length; i += 3) {
+        const [hour = -1, mean = 0, count = 0] = rest.slice(i, i + 3);
+        if (Number.isInteger(hour) && hour >= 0 && hour < 24 && count > 0 && count <= 2 * REMEMBERED)
+          hours[hour] = { sum: mean * count, count };
+      }
+      return [{ check, hours, to }];
+    });
+}
