@@ -50,5 +50,7 @@ export const BAKE_STARVED_FACTOR = 3;
 export const GUARD_BASELINE_MS = 24 * 3_600_000;
 /** How often the change detector of a ratio may cry wolf while guarding, where the ratio does not say. */
 export const GUARD_FALSE_ALARM = { atMost: 1, perMs: 90 * 24 * 3_600_000 } as const;
+/** A freeze window is shown this long before it begins. Milliseconds. */
+export const FREEZE_SHOWN_MS = 24 * 3_600_000;
 /** Proven revisions that keep their ControllerRevision. */
 export const KEPT_PROVEN_REVISIONS = 10;

@@ -1,6 +1,7 @@
 // The status of a ModelDeployment: what is decided and what came of it. An empty status is valid.
 import { z } from "zod";
 import { atomicList, conditions, counter, listMap, message, reason, time } from "./common.ts";
+import { REQUESTS } from "./names.ts";
 import { ACTIONS, INITIATOR_SOURCES, OUTCOMES, PHASES, SEVERITIES, STANDINGS, TRIGGERS, VERDICTS } from "./reasons.ts";
 
 const name = () => z.string().max(253);
@@ -33,7 +34,9 @@ export const RevisionRefSchema = RevisionIdentitySchema.extend({
 /** A revision in one of the positions of the status. */
 export type RevisionRef = z.infer<typeof RevisionRefSchema>;
 
-export const DesiredRefSchema = RevisionRefSchema.partial().required({ version: true });
+export const DesiredRefSchema = RevisionRefSchema.partial()
+  .required({ version: true })
+  .extend({ deprecated: z.boolean().optional().describe("The version is deprecated; it was said once for this pin.") });
 /** What the pin means; only `version` while it names no usable version. */
 export type DesiredRef = z.infer<typeof DesiredRefSchema>;
 
@@ -121,6 +124,8 @@ export const RolloutStateSchema = z.object({
   attempt: counter().optional().describe("Which try this is, from 1."),
   retryAt: time().optional().describe("When the next try begins."),
   promoted: z.boolean().optional().describe("A person promoted it."),
+  promotedBy: InitiatorSchema.optional().describe("Who promoted it."),
+  overrode: z.string().max(256).optional().describe("What the promotion went past, such as a freeze window."),
   switchedAt: time().optional().describe("When it was decided to give it all the traffic."),
   pinnedBy: InitiatorSchema.optional().describe("Who set the pin."),
   changeCause: z.string().max(1024).optional().describe("Why, as declared."),
@@ -247,10 +252,10 @@ export const ModelDeploymentStatusSchema = z.object({
     .describe("Automatic returns, for cooldown and budget."),
   recommendation: z
     .object({
-      action: z.enum(["Return"]).describe("What would be done."),
+      action: z.enum(["Return", "Reject"]).describe("What would be done: `Reject` is of a candidate, and only observed."),
       mode: z.enum(["Recommend", "Observe"]).describe("`Recommend` waits for `rollguard.dev/approve`; `Observe` only says so."),
       from: RevisionIdentitySchema.describe("The revision that would be left."),
-      to: RevisionIdentitySchema.describe("The revision that would be returned to."),
+      to: RevisionIdentitySchema.optional().describe("The revision that would have the traffic; absent: there is none."),
       check: z.string().max(63).optional().describe("The check that is breached."),
       reason: reason(),
       message: message().optional(),
@@ -298,6 +303,15 @@ export const ModelDeploymentStatusSchema = z.object({
     .object({ retry: token(), rollbackTo: token(), promote: token(), approve: token(), pause: token(), resume: token() })
     .optional()
     .describe("The requests of a person that were handled."),
+  refused: z
+    .object({
+      kind: z.enum(REQUESTS).describe("Which request."),
+      request: z.string().max(512).describe("Its value."),
+      message: message(),
+      at: time(),
+    })
+    .optional()
+    .describe("The request of a person that was refused last, and why."),
   conditions: conditions().optional(),
 });
 export type ModelDeploymentStatus = z.infer<typeof ModelDeploymentStatusSchema>;

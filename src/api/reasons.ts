@@ -150,6 +150,10 @@ export const HELD_REASONS = [
   /** The replicas can't express the step's weight: the share would be more than double. */
   "ShareTooCoarse",
   "CommonCause",
+  /** A Critical check is breached, and what the policy does on it is not to return. */
+  "BreachHeld",
+  /** More revocations than returns may begin at once over the fleet. */
+  "RevocationPaced",
   "WarningBreached",
   "ReturnInProgress",
   "SourceDown",

@@ -200,9 +200,11 @@ const ReturnLimitsSchema = z.object({
     .describe("Default 3 per 1h."),
   maxDepth: integer(1, 10).optional().describe("How many targets one incident may try. Default 1."),
   verify: duration("1s", "24h").optional().describe("How long the target of a return is verified. Default 2m."),
-  deadline: duration("10s", "24h")
+  deadline: duration("10s", "15m")
     .optional()
-    .describe("From detection to verified. A target that is not ready within a third of it is passed over. Default 15m."),
+    .describe(
+      "From detection to verified, at most 15m. A target that is not ready within a third of it is passed over; a person is told as soon as it is going to be missed. Default 15m.",
+    ),
 });
 
 /** The fields that a policy of either kind has. */

@@ -23,6 +23,7 @@ const pinOther: Step = {
 };
 const versions: Step = { what: "see which versions there are", command: "kubectl get mv -n {namespace}" };
 const retry: Step = { what: "try the pinned version again", command: request("retry", "{pin}") };
+const approve: Step = { what: "do what is recommended", command: "kubectl rollguard approve {name} -n {namespace}" };
 const goBack: Step = { what: "go back to an earlier revision yourself", command: request("rollback-to", "previous") };
 const promote: Step = { what: "give the candidate the traffic yourself", command: request("promote", "{candidate}") };
 const promoteActive: Step = { what: "declare it proven yourself; the record says so", command: request("promote", "{active}") };
@@ -150,10 +151,17 @@ export const REASON_EXPLANATIONS: Readonly<Record<string, Explanation>> = {
     next: [resume],
   },
   Frozen: { cause: "a freeze window of the policy allows no more traffic to a candidate", next: [wait, policies, promote] },
-  AwaitingApproval: { cause: "the policy's mode is Recommend: the decision waits for a person", next: [goBack, policies] },
-  Recommended: {
-    cause: "the active version breaches its policy, whose mode is Recommend: it says what it would do, and a person does it",
-    next: [goBack, policies],
+  AwaitingApproval: {
+    cause: "the active version breaches its policy, whose mode is Recommend: it says what it would do and waits for a person",
+    next: [approve, goBack, policies],
+  },
+  BreachHeld: {
+    cause: "a Critical check of the active version is beyond its limit, and the policy returns nothing for that",
+    next: [watch, goBack, policies],
+  },
+  RevocationPaced: {
+    cause: "the active version is revoked; over the fleet such returns are begun one after the other, and its turn comes",
+    next: [wait, watch],
   },
   Observe: { cause: "the policy's mode is Observe: what would have happened is recorded and not done", next: [goBack, policies] },
   MissingData: {

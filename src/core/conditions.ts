@@ -30,6 +30,7 @@ function explain(context: Context, phase: Phase): { reason: string; message: str
   const { status, snapshot, held } = context;
   const { active, rollback, stall, pending } = status;
   const who = active ? `r${active.revision} (${active.version})` : "nothing";
+  const breach = held.find((one) => one.rule === "active-breached");
   switch (phase) {
     case "Stalled":
       if (stall) return { reason: stall.reason, message: `${stall.message}` };
@@ -52,15 +53,15 @@ function explain(context: Context, phase: Phase): { reason: string; message: str
           : undefined;
       return {
         reason: "RolledBack",
-        message: `${snapshot.pin.version} is quarantined (${entry?.message ?? entry?.reason ?? "rolled back"}) and is not rolled out again; ${who} serves. Pin another version, or ask for a retry`,
+        message: `${snapshot.pin.version} is quarantined (${entry?.message ?? entry?.reason ?? "rolled back"}) and is not rolled out again; ${who} serves. Pin another version, or ask for a retry${breach ? `. ${breach.reason}: ${breach.message}` : ""}`,
       };
     }
     case "Guarding": {
-      const breach = held.find((one) => one.rule === "active-breached");
       if (breach) return { reason: breach.reason, message: breach.message };
       return { reason: "Guarding", message: `${who} is proven and guarded` };
     }
     case "Baking":
+      if (breach) return { reason: breach.reason, message: `${who} bakes: ${breach.message}` };
       if (active?.starved) {
         const message = `${who} has baked for long without enough data; promote it, or see which source is silent`;
         return { reason: "BakeStarved", message };
@@ -83,6 +84,14 @@ function explain(context: Context, phase: Phase): { reason: string; message: str
       };
     }
   }
+}
+
+/** The explanation, with what is to be warned of. */
+function said(context: Context, phase: Phase): { reason: string; message: string } {
+  const why = explain(context, phase);
+  const { pin } = context.snapshot;
+  if (pin.state !== "Usable" || !pin.deprecated) return why;
+  return { ...why, message: `${why.message}; ${pin.version} is deprecated: pin another version` };
 }
 
 type Value = { status: "True" | "False" | "Unknown"; reason: string; message: string };
@@ -130,7 +139,7 @@ function rollbackReady(context: Context): Value {
 
 function wanted(context: Context, phase: Phase): Record<string, Value> {
   const { status, snapshot } = context;
-  const why = explain(context, phase);
+  const why = said(context, phase);
   const row = PHASES[phase];
   const breached = (context.active?.findings ?? []).some(
     (one) => one.judgement.verdict === "Breached" && one.check.severity === "Critical",
@@ -200,7 +209,7 @@ export function summarize(context: Context): void {
   const { status, snapshot } = context;
   const phase = phaseOf(context);
   status.phase = phase;
-  const why = explain(context, phase);
+  const why = said(context, phase);
   status.reason = why.reason;
   status.message = why.message.slice(0, 1024);
   status.observedGeneration = snapshot.deployment.metadata.generation ?? 0;

@@ -7,8 +7,14 @@ import { summarize } from "./conditions.ts";
 import type { Context, EventIntent, Held, Rule } from "./context.ts";
 import { breaches, type Evidence, evidenceFor } from "./evidence.ts";
 import { counted } from "./gates.ts";
-import { noteFirstTokens, pauseAndResume, personRollback, promote, retry } from "./rules/person.ts";
+import { lapseRecommendation } from "./recommendation.ts";
+import { tellBreaches } from "./rules/alerts.ts";
+import { deadlineNotice } from "./rules/deadline.ts";
+import { noteFreeze } from "./rules/freeze.ts";
+import { noteMissingData } from "./rules/missingdata.ts";
+import { malformedRequest, noteFirstTokens, pauseAndResume, personRollback, promote, retry } from "./rules/person.ts";
 import { contentChanged, newPin, unusablePin } from "./rules/pin.ts";
+import { approve } from "./rules/recommend.ts";
 import { nameTaken, repairDecision } from "./rules/repair.ts";
 import { activeBreached, noteHealthy, recovered, returnProgress, revoked } from "./rules/return.ts";
 import { candidateFailed, moreTraffic, prove, retryCandidate, settle } from "./rules/rollout.ts";
@@ -21,12 +27,17 @@ export const RULES: readonly Rule[] = [
   repairDecision,
   nameTaken,
   noteHealthy,
+  noteMissingData,
+  noteFreeze,
+  malformedRequest,
   pauseAndResume,
   personRollback,
   retry,
   promote,
+  approve,
   revoked,
   activeBreached,
+  deadlineNotice,
   returnProgress,
   recovered,
   retryCandidate,
@@ -87,6 +98,8 @@ export function decide(snapshot: Snapshot, now: number): Decision {
   const context = begin(withRevocations(snapshot, before), before, now);
   const result = runRules(context);
   lapse(context);
+  lapseRecommendation(context);
+  tellBreaches(context);
   summarize(context);
   truncateHistory(context.status, snapshot.deployment.spec.historyLimit ?? 50, snapshot.recorded);
   const changed = !same(before, context.status);
@@ -162,10 +175,13 @@ function rebake({ status, now }: Pick<Context, "status" | "now">, evidence: Evid
 /** A revision counts as revoked under every name that the status knows it by. */
 function withRevocations(snapshot: Snapshot, status: ModelDeploymentStatus): Snapshot {
   const refs = [status.active, status.candidate, status.standby, status.lastHealthy];
-  const named = (revision: number) => refs.some((ref) => ref?.revision === revision && snapshot.revokedVersions.has(ref.version));
+  const named = (revision: number) => refs.find((ref) => ref?.revision === revision && snapshot.revokedVersions.has(ref.version));
   if (snapshot.revokedVersions.size === 0) return snapshot;
   return {
     ...snapshot,
-    revisions: snapshot.revisions.map((known) => (named(known.revision) ? { ...known, revoked: true } : known)),
+    revisions: snapshot.revisions.map((known) => {
+      const ref = named(known.revision);
+      return ref ? { ...known, revoked: true, revokedBy: known.revokedBy ?? `ModelVersion ${ref.version}` } : known;
+    }),
   };
 }

@@ -154,7 +154,13 @@ export interface Snapshot {
   preview?: ServiceFacts;
   route?: RouteFacts;
   /** The storm breaker holds automatic returns of proven revisions here now. */
-  storm?: { message: string };
+  storm?: {
+    message: string;
+    /** Only what is measured by this source is in doubt; absent: everything. */
+    source?: string;
+  };
+  /** So many revocations began returns over the fleet that the next one waits until then, ms epoch. */
+  revocationFreeAt?: number;
   /** Names of the versions of this namespace that are revoked. */
   revokedVersions: ReadonlySet<string>;
   /** Samples by revision and check, since the judging of that revision began. */

@@ -1,7 +1,7 @@
 // The only places where a draft status changes hands: opening and closing a transition, moving traffic, quarantining.
 // A transition takes its sequence number when it opens and gives one history entry when it closes.
 
-import type { HistoryEntry, ModelDeploymentStatus, RevisionIdentity } from "../api/modeldeployment-status.ts";
+import type { HistoryEntry, ModelDeploymentStatus, RevisionIdentity, RolloutState } from "../api/modeldeployment-status.ts";
 import { type Context, iso, isQuarantined, tell } from "./context.ts";
 import type { Evidence } from "./evidence.ts";
 import type { KnownRevision, RevisionRef } from "./snapshot.ts";
@@ -78,6 +78,12 @@ export function openRollout(context: Context, candidate: RevisionRef, trigger: T
   delete status.stall;
 }
 
+/** What a person's promotion went past, for the record. */
+function promotion(rollout: RolloutState): string {
+  if (rollout.overrode === undefined) return "";
+  return `; promoted by ${rollout.promotedBy?.name ?? "a person"}, past what held it: ${rollout.overrode}`;
+}
+
 /** Closes the open rollout with its one outcome and takes the candidate away, if it still is one. */
 export function closeRollout(context: Context, outcome: Outcome, reason: string, message: string): void {
   const { status, snapshot, now } = context;
@@ -92,7 +98,7 @@ export function closeRollout(context: Context, outcome: Outcome, reason: string,
     outcome,
     trigger: rollout.trigger ?? "Pin",
     reason,
-    message,
+    message: `${message}${promotion(rollout)}`,
     ...(rollout.pinnedBy ? { initiator: rollout.pinnedBy } : {}),
     ...(rollout.changeCause === undefined ? {} : { changeCause: rollout.changeCause }),
     environment: snapshot.environment,
@@ -137,7 +143,8 @@ export function openReturn(
     closeRollout(context, "RolledBack", input.reason, input.message);
   releaseCandidate(context, input.target.revision);
   const sequence = nextSequence(context);
-  const automatic = input.trigger === "Breach";
+  // One that a person approved is the person's: cooldown and budget limit what nobody asked for.
+  const automatic = input.trigger === "Breach" && input.initiator === undefined;
   if (automatic) {
     const entry = { at: iso(now), check: input.check ?? "", proven: active.standing === "Proven" && !active.baking };
     status.returns = [...(status.returns ?? []), entry].slice(-50);

@@ -3,6 +3,7 @@
 
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
+import { REQUESTS } from "../api/names.ts";
 import { noteRestarts, type RestartHistory, restartedShare, unreadyShare } from "../core/builtin.ts";
 import { type Decision, decide } from "../core/decide.ts";
 import { checksFor, judgedFrom, stageOf } from "../core/evidence.ts";
@@ -16,6 +17,9 @@ import { type Ailment, type PodBehaviour, StageCluster } from "./cluster.ts";
 export interface StageVersion {
   digest: string;
   revoked?: boolean;
+  /** What revoked it where its ModelVersion did not, such as `ClusterRollbackPolicy security`. */
+  revokedBy?: string;
+  deprecated?: boolean;
   /** Another model's version, by that model's name. */
   model?: string;
   /** What it scored before it was shipped. */
@@ -103,11 +107,19 @@ export class Stage implements PodBehaviour {
     const name = this.deployment.spec.version;
     const version = this.versions[name];
     if (!version) return { state: "Missing", version: name, known: Object.keys(this.versions) };
-    if (version.revoked) return { state: "Revoked", version: name };
+    if (version.revoked)
+      return { state: "Revoked", version: name, ...(version.revokedBy === undefined ? {} : { by: version.revokedBy }) };
     if (version.model !== undefined) return { state: "OtherModel", version: name, model: version.model };
     const content = { artifact: { uri: "x", digest: version.digest }, template: this.deployment.spec.template, configMaps: {} };
     const digest = artifactDigest({ digest: version.digest });
-    return { state: "Usable", version: name, hash: revisionHash(content), artifactDigest: digest, content, deprecated: false };
+    return {
+      state: "Usable",
+      version: name,
+      hash: revisionHash(content),
+      artifactDigest: digest,
+      content,
+      deprecated: version.deprecated ?? false,
+    };
   }
 
   snapshot(): Snapshot {
@@ -128,12 +140,13 @@ export class Stage implements PodBehaviour {
       revisions: cluster.revisions.map((known) => ({
         ...known,
         revoked: this.versions[known.version]?.revoked ?? known.revoked,
+        ...(this.versions[known.version]?.revokedBy ? { revokedBy: this.versions[known.version]?.revokedBy } : {}),
       })),
       children,
       ...(active ? { active } : {}),
       windows,
       revokedVersions: new Set(Object.keys(this.versions).filter((name) => this.versions[name]?.revoked)),
-      requestedBy: { rollbackTo: { name: "on-call", source: "FieldManager" } },
+      requestedBy: Object.fromEntries(REQUESTS.map((kind) => [kind, { name: "on-call", source: "FieldManager" as const }])),
       ...(isReady && candidate
         ? { probe: { revision: candidate.revision, outcome: this.probe(candidate.version), message: "the probe said so" } }
         : {}),

@@ -1,12 +1,12 @@
-// Requests of a person: each token is handled once, for the target that it names and no other.
+// Requests of a person: each token is handled once, for the target that it names and no other; one that is refused says why.
 
+import type { Initiator } from "../../api/modeldeployment-status.ts";
+import { REQUESTS } from "../../api/names.ts";
 import { acted, type Context, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
 import type { KnownRevision, PersonRequest, RequestKind } from "../snapshot.ts";
 import { isWarm } from "../target.ts";
 import { closeReturn, openReturn, quarantine } from "../transitions.ts";
 import { takeTarget } from "./return.ts";
-
-const KINDS: readonly RequestKind[] = ["retry", "rollbackTo", "promote", "approve", "pause", "resume"];
 
 /** The request where its token was not handled yet. */
 export function pending(context: Context, kind: RequestKind): PersonRequest | undefined {
@@ -18,8 +18,15 @@ export function markHandled(context: Context, kind: RequestKind, request: Person
   context.status.handled = { ...context.status.handled, [kind]: request.raw };
 }
 
-function refuse(context: Context, kind: RequestKind, request: PersonRequest, why: string): Outcome {
+/** Who wrote the request, as far as it is known. */
+export function requesterOf({ snapshot }: Context, kind: RequestKind): Initiator {
+  return snapshot.requestedBy[kind] ?? { name: "unknown", source: "Declared" };
+}
+
+/** Handles a token without doing what it asks, and says why: in the status and as an event. */
+export function refuse(context: Context, kind: RequestKind, request: PersonRequest, why: string): Outcome {
   markHandled(context, kind, request);
+  context.status.refused = { kind, request: request.raw, message: why.slice(0, 1024), at: iso(context.now) };
   tell(context, "Warning", "RequestRefused", `${kind} ${request.raw}: ${why}`, `${kind}-${request.raw}`);
   return acted("RequestRefused", why);
 }
@@ -30,7 +37,7 @@ export const noteFirstTokens: Rule = {
   apply(context) {
     if (context.status.handled) return undefined;
     const handled: Partial<Record<RequestKind, string>> = {};
-    for (const kind of KINDS) {
+    for (const kind of REQUESTS) {
       const raw = context.snapshot.requests[kind]?.raw;
       if (raw !== undefined) handled[kind] = raw;
     }
@@ -39,17 +46,54 @@ export const noteFirstTokens: Rule = {
   },
 };
 
-/** `pause` and `resume` set one state; the later token wins because each is handled once. */
+/** A value that is not `<target>/<token>` can't be handled once, or says not what it is for. */
+export const malformedRequest: Rule = {
+  name: "malformed-request",
+  apply(context) {
+    for (const kind of REQUESTS) {
+      const request = pending(context, kind);
+      if (!request) continue;
+      // There is one thing to pause: its name may be left out.
+      const targetless = kind === "pause" || kind === "resume";
+      if (request.token !== "" && (request.target !== "" || targetless)) continue;
+      return refuse(
+        context,
+        kind,
+        request,
+        "the value must be <target>/<token> of at most 256 characters, such as r7/2026-11-24",
+      );
+    }
+    return undefined;
+  },
+};
+
+/** Why a pause or resume does not apply; undefined: it does. */
+function noSwitch({ status, snapshot }: Context, kind: "pause" | "resume", request: PersonRequest): string | undefined {
+  const { metadata, spec } = snapshot.deployment;
+  if (request.target !== "" && request.target !== metadata.name)
+    return `it names ${request.target}; this is ${metadata.name}: write ${metadata.name}/<token>`;
+  if (kind === "pause") return status.paused ? "it is paused already" : undefined;
+  if (spec.paused) return "spec.paused is true, and the operator writes no spec: set it to false where it was set";
+  return status.paused ? undefined : "it is not paused";
+}
+
+/** `pause` and `resume` set one state; where both are new, the resumption counts. */
 export const pauseAndResume: Rule = {
   name: "pause-and-resume",
   apply(context) {
-    const pause = pending(context, "pause");
-    const resume = pending(context, "resume");
-    if (pause) markHandled(context, "pause", pause);
-    if (resume) markHandled(context, "resume", resume);
-    if (!pause && !resume) return undefined;
-    context.status.paused = resume === undefined;
-    return acted(resume ? "Resumed" : "Paused", resume ? "resumed by a person" : "paused by a person");
+    for (const kind of ["pause", "resume"] as const) {
+      const request = pending(context, kind);
+      if (!request) continue;
+      const why = noSwitch(context, kind, request);
+      if (why !== undefined) return refuse(context, kind, request, why);
+      markHandled(context, kind, request);
+      context.status.paused = kind === "pause";
+      const reason = kind === "pause" ? "Paused" : "Resumed";
+      const message = `${reason.toLowerCase()} by ${requesterOf(context, kind).name}`;
+      tell(context, "Normal", reason, message, request.raw);
+      return acted(reason, message);
+    }
+    return undefined;
   },
 };
 
@@ -91,7 +135,7 @@ export const personRollback: Rule = {
     const fresh = snapshot.changeCause !== undefined && snapshot.changeCause !== status.changeCauseSeen;
     if (fresh) status.changeCauseSeen = snapshot.changeCause;
     const message = fresh && snapshot.changeCause ? snapshot.changeCause : `a person returned to r${target.revision}`;
-    const initiator = snapshot.requestedBy.rollbackTo ?? { name: "unknown", source: "Declared" as const };
+    const initiator = requesterOf(context, "rollbackTo");
     const warm = isWarm(snapshot, from.revision, target.revision);
     openReturn(context, { target, trigger: "Person", reason: "Person", message, warm, initiator });
     quarantine(context, from, "RolledBackByPerson");
@@ -138,6 +182,7 @@ export const promote: Rule = {
     if (names(status.candidate) && status.rollout) {
       markHandled(context, "promote", request);
       status.rollout.promoted = true;
+      status.rollout.promotedBy = requesterOf(context, "promote");
       return acted("Promoted", `a person promoted r${status.candidate?.revision}; it takes the traffic when its pods are ready`);
     }
     if (names(status.active) && status.active?.baking && !returning(status)) {

@@ -43,7 +43,10 @@ function unusable(pin: Exclude<Pin, { state: "Usable" }>): { reason: string; mes
         message: `spec.version: ${pin.version} is a version of the model ${pin.model}, not of spec.model`,
       };
     case "Revoked":
-      return { reason: "VersionRevoked", message: `spec.version: ${pin.version} is revoked; pin another version` };
+      return {
+        reason: "VersionRevoked",
+        message: `spec.version: ${pin.version} is revoked${pin.by === undefined ? "" : ` by ${pin.by}`}; pin another version`,
+      };
   }
 }
 
@@ -118,8 +121,8 @@ export const newPin: Rule = {
         since: iso(now),
         standing: "Unproven",
       };
-      if (pin.deprecated) tell(context, "Warning", "DeprecatedVersion", `${pin.version} is deprecated`, pin.hash);
     }
+    warnOfDeprecation(context, pin);
     const known = snapshot.revisions.find((one) => one.hash === pin.hash);
     if (known?.revoked && status.active?.hash !== pin.hash) {
       const message = `the content of ${pin.version} is r${known.revision}, which was revoked as ${known.version}; pin another version`;
@@ -162,6 +165,18 @@ export const newPin: Rule = {
     return acted("RolloutStarted", `r${revision} (${pin.version}) is brought up`);
   },
 };
+
+/** Once a pin: when it is set, or when its version is deprecated afterwards. */
+function warnOfDeprecation(context: Context, pin: Extract<Pin, { state: "Usable" }>): void {
+  const { desired } = context.status;
+  if (!desired) return;
+  if (!pin.deprecated) delete desired.deprecated;
+  else if (!desired.deprecated) {
+    desired.deprecated = true;
+    const note = `${pin.version} is deprecated; it goes on being served, and another version should be pinned`;
+    tell(context, "Warning", "DeprecatedVersion", note, `${pin.hash}-${desired.since}`);
+  }
+}
 
 function cancel(context: Context): Outcome {
   const { status } = context;

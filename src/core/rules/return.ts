@@ -1,10 +1,13 @@
 // Returning traffic: when the active revision is breached or revoked, and while a return is under way.
 
+import type { Initiator } from "../../api/modeldeployment-status.ts";
 import { acted, type Context, elapsed, held, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
 import { breaches, describe, type Finding, nameOf } from "../evidence.ts";
 import { counted, verifyGate } from "../gates.ts";
+import { returnWaits, type Wait } from "../limits.ts";
+import { recommend } from "../recommendation.ts";
 import type { KnownRevision } from "../snapshot.ts";
-import { childOf, chooseTarget, isWarm } from "../target.ts";
+import { childOf, chooseTarget, isWarm, type TargetChoice } from "../target.ts";
 import { closeReturn, moveTraffic, openReturn, pointer, quarantine, refOf, releaseCandidate, stall } from "../transitions.ts";
 
 /** A target that is not ready within this share of the deadline is passed over. */
@@ -34,48 +37,43 @@ export const revoked: Rule = {
     const { status, snapshot } = context;
     const active = status.active;
     if (!active || returning(status)) return undefined;
-    if (!snapshot.revisions.find((known) => known.revision === active.revision)?.revoked) return undefined;
+    const known = snapshot.revisions.find((one) => one.revision === active.revision);
+    if (!known?.revoked) return undefined;
     const choice = chooseTarget(snapshot, status, []);
-    const message = `${active.version} was revoked`;
+    const by = known.revokedBy;
+    const message = `${active.version} was revoked${by === undefined ? "" : ` by ${by}`}`;
     if (!choice.found) {
       stall(context, "RevokedNoTarget", `${message}, and ${choice.message}; it keeps serving`);
       return held("RevokedNoTarget", message);
     }
-    openReturn(context, { target: choice.target, trigger: "Revoked", reason: "Revoked", message, warm: choice.warm });
+    const freeAt = snapshot.revocationFreeAt;
+    if (freeAt !== undefined && freeAt > context.now) {
+      context.wake.push(freeAt);
+      return held("RevocationPaced", `${message}; it waits for its turn: returns by revocation are begun one after the other`);
+    }
+    openReturn(context, {
+      target: choice.target,
+      trigger: "Revoked",
+      reason: "Revoked",
+      message,
+      warm: choice.warm,
+      ...(by === undefined ? {} : { initiator: { name: by, source: "Declared" as const } }),
+    });
     takeTarget(context, choice.target, choice.warm);
     return acted("Revoked", message);
   },
 };
 
-/** Why an automatic return from a proven revision may have to wait; a revision that bakes is never protected. */
-function hold(context: Context, found: Finding): Outcome {
-  const { status, snapshot, now } = context;
-  const { policy } = snapshot;
-  if (policy.mode === "Observe") return held("Observe", `would roll back: ${nameOf(found)}`);
-  if (status.paused || snapshot.deployment.spec.paused) return held("Paused", `paused; would roll back: ${nameOf(found)}`);
-  const active = status.active;
-  if (!active || active.baking || active.standing !== "Proven") return undefined;
-  // Approval by a person is not built yet; until then a recommendation is said and not acted on.
-  if (policy.mode === "Recommend")
-    return held("Recommended", `would roll back: ${nameOf(found)}; ask for it with rollguard.dev/rollback-to`);
-  const returns = status.returns ?? [];
-  const last = returns.at(-1);
-  if (last && now - Date.parse(last.at) < policy.cooldownMs) {
-    const until = Date.parse(last.at) + policy.cooldownMs;
-    context.wake.push(until);
-    return held("Cooldown", `in cooldown until ${iso(until)} after the last return; ${nameOf(found)}`);
+/** Says that a return waits, and shows what would be done where the policy's mode says so. */
+function waitFor(context: Context, found: Finding, wait: Wait, choice: TargetChoice): Outcome {
+  const { active } = context.status;
+  if (wait.wakeAt !== undefined) context.wake.push(wait.wakeAt);
+  if (wait.stalls) stall(context, wait.reason, wait.message, found.check.name);
+  if (wait.recommends && active) {
+    const to = choice.found ? choice.target : undefined;
+    recommend(context, { mode: wait.recommends, action: "Return", found, from: active, to });
   }
-  const spent = returns.filter((one) => one.proven && now - Date.parse(one.at) < policy.budget.perMs);
-  if (spent.length < policy.budget.limit) return undefined;
-  const free = Date.parse(spent[0]?.at ?? iso(now)) + policy.budget.perMs;
-  context.wake.push(free);
-  stall(
-    context,
-    "BudgetSpent",
-    `${spent.length} automatic returns already; the next may begin at ${iso(free)}; ${nameOf(found)}`,
-    found.check.name,
-  );
-  return held("BudgetSpent", "the budget of automatic returns is spent");
+  return held(wait.reason, wait.message);
 }
 
 /** Breached before the return and on its target too, which never was Healthy on it: the cause is common, not the version. */
@@ -87,7 +85,8 @@ function isCommon(context: Context, { check }: Finding): boolean {
   return (rollback.checks?.includes(check.name) ?? false) && !(rollback.healthyChecks ?? []).includes(check.name);
 }
 
-function beginReturn(context: Context, found: readonly Finding[]): Outcome {
+/** @param approver who approved it: what limits Rollguard's own decisions is not asked */
+export function beginReturn(context: Context, found: readonly Finding[], approver?: Initiator): Outcome {
   const { status, snapshot } = context;
   const { active } = status;
   const own = found.filter((one) => !isCommon(context, one));
@@ -106,9 +105,12 @@ function beginReturn(context: Context, found: readonly Finding[]): Outcome {
   // A walk that ended does not begin again by itself: that would be the same incident without end.
   if (status.stall?.reason === "TargetBreached" || status.stall?.reason === "ReturnFailed")
     return held(status.stall.reason, status.stall.message);
-  const waiting = hold(context, first);
-  if (waiting) return waiting;
   const choice = chooseTarget(snapshot, status, own);
+  const waits = approver ? [] : own.map((one) => returnWaits(context, one));
+  const cause = approver ? first : own[waits.indexOf(undefined)];
+  const wait = waits[0];
+  // What is only recommended needs a target as well: a person who approves must not find that there is none.
+  if (!cause && wait && (choice.found || wait.reason !== "AwaitingApproval")) return waitFor(context, first, wait, choice);
   if (!choice.found) {
     stall(
       context,
@@ -118,18 +120,19 @@ function beginReturn(context: Context, found: readonly Finding[]): Outcome {
     );
     return held(choice.reason, choice.message);
   }
-  const message = own.map(describe).join("; ");
-  const checks = own.map((one) => one.check.name);
+  const breached = own.map(describe).join("; ");
+  const message = approver ? `${breached}; approved by ${approver.name}` : breached;
   openReturn(context, {
     target: choice.target,
     trigger: "Breach",
     reason: "Breached",
     message,
-    check: first.check.name,
-    checks,
+    check: (cause ?? first).check.name,
+    checks: own.map((one) => one.check.name),
     warm: choice.warm,
+    ...(approver ? { initiator: approver } : {}),
   });
-  quarantine(context, active, "Breached", message);
+  quarantine(context, active, "Breached", breached);
   takeTarget(context, choice.target, choice.warm);
   return acted("RollingBack", message);
 }
@@ -197,13 +200,25 @@ function nextTarget(context: Context, found: readonly Finding[], why: string, de
   return acted("NextTarget", `${why}; trying r${choice.target.revision}`);
 }
 
+/** A Critical breach that is returned for by nobody: the policy says so, or it is of a comparison that only holds. */
+function breachHeld(context: Context): Outcome {
+  const one = (context.active?.findings ?? []).find(
+    ({ check, judgement }) => check.severity === "Critical" && judgement.verdict === "Breached",
+  );
+  if (!one) return undefined;
+  const wanted = context.snapshot.policy.actions.Critical;
+  const why = wanted === "Rollback" ? "a comparison with a baseline only holds" : `the policy's action is ${wanted}`;
+  return held("BreachHeld", `${nameOf(one)} is breached; nothing is returned: ${why}`);
+}
+
 /** The guard, which never ends: a Critical breach of the active revision takes the traffic back. */
 export const activeBreached: Rule = {
   name: "active-breached",
   apply(context) {
     const { status } = context;
     const found = breaches(context.active);
-    if (found.length === 0 || !status.active) return undefined;
+    if (!status.active) return undefined;
+    if (found.length === 0) return returning(status) ? undefined : breachHeld(context);
     if (!returning(status)) return beginReturn(context, found);
     // Until its traffic has arrived, what is measured is not the target's doing.
     if (!status.rollback?.restoredAt) return undefined;

@@ -3,9 +3,11 @@
 import { parseDuration } from "../../api/common.ts";
 import { BAKE_STARVED_FACTOR } from "../../api/defaults.ts";
 import { acted, type Context, elapsed, held, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
-import { breaches, describe, judgedFrom } from "../evidence.ts";
+import { breaches, describe, type Finding, judgedFrom, nameOf } from "../evidence.ts";
 import { FETCH_CONTAINER, faultOf } from "../faults.ts";
 import { proveGate, switchGate } from "../gates.ts";
+import { trafficWaits } from "../limits.ts";
+import { recommend } from "../recommendation.ts";
 import { childOf } from "../target.ts";
 import { closeRollout, keepStandby, moveTraffic, quarantine, RETURN_STALLS, stall } from "../transitions.ts";
 import { baselineOf } from "../verdict.ts";
@@ -82,11 +84,19 @@ export const candidateFailed: Rule = {
     const found = breaches(context.candidate);
     const also = new Set(breaches(context.active).map((one) => one.check.name));
     const own = found.find((one) => !also.has(one.check.name));
+    if (own && snapshot.policy.mode === "Observe") return observed(context, own);
     if (own && !rollout.promoted) return reject(context, "CheckBreached", describe(own));
     if (found[0]) return held("CommonBreach", `${describe(found[0])} on the active revision too: no fault of the candidate`);
     return overdue(context, fault ? { reason: fault.reason, message: fault.message } : undefined);
   },
 };
+
+/** Nothing acts on checks: what would have happened to the candidate is said, and it goes on. */
+function observed(context: Context, found: Finding): Outcome {
+  const { candidate, active } = context.status;
+  if (candidate) recommend(context, { mode: "Observe", action: "Reject", found, from: candidate, to: active });
+  return overdue(context, undefined) ?? held("Observe", `would reject r${candidate?.revision}: ${nameOf(found)}`);
+}
 
 /** The deadline counts only while pods are being waited for. */
 function overdue(context: Context, fault: { reason: string; message: string } | undefined): Outcome {
@@ -140,11 +150,12 @@ export const moreTraffic: Rule = {
       probeWanted: snapshot.deployment.spec.probe !== undefined,
       candidate: context.candidate,
       sources: activeServes ? context.active : context.candidate,
-      promoted: rollout.promoted ?? false,
+      // Where checks are only observed they hold nothing either.
+      promoted: rollout.promoted || snapshot.policy.mode === "Observe",
     });
     if (missing) return held(missing.reason, missing.message);
-    if (status.paused || snapshot.deployment.spec.paused)
-      return held("Paused", `paused; r${candidate.revision} is ready for the traffic`);
+    const wait = trafficWaits(context);
+    if (wait) return held(wait.reason, wait.message);
     keepStandby(context, breaches(context.active).length > 0);
     rollout.switchedAt = iso(context.now);
     // An older return says nothing about what is reached by a rollout.
