@@ -78,8 +78,14 @@ export const METRICS = {
   sourceRequests: {
     type: "counter",
     name: "rollguard_source_requests_total",
-    help: "Queries to metric sources; identical ones are asked once.",
+    help: "Readings taken from metric sources.",
     labels: { source: "name of the MetricSource", outcome: "the kind of the reading: `Value`, `Empty`, `NotFinite`, `Error`, …" },
+  },
+  sourceQueries: {
+    type: "counter",
+    name: "rollguard_source_queries_total",
+    help: "Queries sent to metric sources over HTTP. Many readings share one; scrapes of pods are not counted.",
+    labels: { source: "name of the MetricSource" },
   },
   sourceDuration: {
     type: "histogram",

@@ -168,6 +168,7 @@ async function lead(
     caches,
     clock,
     operatorNamespace: options.operatorNamespace,
+    onQuery: (source) => metrics.sourceQueries.inc({ source }),
     ...(deps.sourceDispatcher === undefined ? {} : { dispatcher: deps.sourceDispatcher }),
   });
   const sampler = new Sampler({
@@ -178,7 +179,7 @@ async function lead(
       facts: podsOf(caches, key, revision),
       targets: scrapeTargets(caches, key, revision, (source && caches.sources.get(undefined, source)?.spec.pods) || {}),
     }),
-    onSample: (key, urgent) => (urgent ? queue.addUrgent(key) : queue.add(key)),
+    onSample: (key, { urgent }) => (urgent ? queue.addUrgent(key) : queue.add(key)),
     onReading: (source, kind, seconds) => {
       metrics.sourceRequests.inc({ source, outcome: kind });
       metrics.sourceDuration.observe({ source }, seconds);

@@ -180,13 +180,19 @@ export class Reconciler {
 export function jobsOf(snapshot: Snapshot, active: RevisionRef | undefined, candidate: RevisionRef | undefined): Job[] {
   const { policy, deployment } = snapshot;
   const status = { ...deployment.status, active, candidate };
+  // What was measured while another policy was in force is not judged by this one.
+  const samePolicy = deployment.status?.policy?.hash === policy.hash;
   const ready = (ref: RevisionRef) => (snapshot.children.find((child) => child.revision === ref.revision)?.ready ?? 0) > 0;
   const judged = [active, candidate && ready(candidate) ? candidate : undefined].filter((ref) => ref !== undefined);
-  return judged.flatMap((ref) =>
-    checksFor(policy, stageOf(status, ref.revision)).map((check) => ({
+  return judged.flatMap((ref) => {
+    const stage = stageOf(status, ref.revision);
+    const from = judgedFrom(ref, policy);
+    return checksFor(policy, stage).map((check) => ({
       check,
       revision: ref.revision,
-      judgedFrom: judgedFrom(ref, policy),
+      judgedFrom: from,
+      stage,
+      ...(samePolicy ? { countsFrom: from } : {}),
       policy,
       graceMs: parseDuration(deployment.spec.strategy.progressDeadline),
       variables: {
@@ -197,6 +203,6 @@ export function jobsOf(snapshot: Snapshot, active: RevisionRef | undefined, cand
         window: formatDuration(check.windowMs),
         workload: childName(deployment.metadata.name, ref.revision),
       },
-    })),
-  );
+    }));
+  });
 }

@@ -1,13 +1,15 @@
 // Asks each check of each judged revision at its interval and keeps what it answers: the only owner of the sample windows.
-// One timer a check and revision; a slow source delays its own checks and nobody else's.
+// One timer a check and revision; a slow source delays its own checks and nobody else's. After a restart a window is filled from
+// the source's history, where it has one.
 
 import type { Clock, Timer } from "../clock.ts";
 import { noteRestarts, type RestartHistory, restartedShare, unreadyShare } from "../core/builtin.ts";
 import type { Check, Policy } from "../core/policy.ts";
 import type { PodFacts } from "../core/snapshot.ts";
-import { isBeyond } from "../core/verdict.ts";
+import { isBeyond, type Stage } from "../core/verdict.ts";
 import { addReading, type CheckWindow, emptyWindow, isCurrent, type Reading } from "../core/window.ts";
 import type { PodTarget, Query, Source, Variables } from "../signals/types.ts";
+import { firstOfJudging, nextSlot, refillSpan } from "./schedule.ts";
 
 /** One check of one revision that is to be asked. */
 export interface Job {
@@ -15,10 +17,30 @@ export interface Job {
   revision: number;
   /** ms epoch; see `judgedFrom` in core/evidence.ts. */
   judgedFrom: number;
+  stage: Stage;
+  /**
+   * Samples of the past count from here on, ms epoch: nothing from before the check was what it is now. Absent: none do, since
+   * nobody watched when the policy changed.
+   */
+  countsFrom?: number;
   policy: Policy;
   variables: Variables;
   /** How long a pod that was never ready may be loading before that counts against it, ms. */
   graceMs: number;
+}
+
+/** A new sample, for those who decide what to do about it. */
+export interface SampleNotice {
+  /** Look at once. */
+  urgent: boolean;
+  /** It lies beyond the check's threshold. */
+  bad: boolean;
+  check: string;
+  /** Absent: a built-in check. */
+  source?: string;
+  revision: number;
+  /** Its own time, ms epoch. */
+  at: number;
 }
 
 export interface SamplerDeps {
@@ -29,8 +51,7 @@ export interface SamplerDeps {
   source(name: string, namespace: string): Source | string;
   /** The pods of a revision as they are now. */
   pods(key: string, revision: number, source?: string): { facts: PodFacts[]; targets: PodTarget[] };
-  /** A new sample is there; `urgent` where it lies beyond a threshold. */
-  onSample(key: string, urgent: boolean): void;
+  onSample(key: string, notice: SampleNotice): void;
   /** For the operator's own metrics. */
   onReading(source: string, kind: string, seconds: number): void;
 }
@@ -39,6 +60,8 @@ interface Entry {
   job: Job;
   window: CheckWindow;
   timer?: Timer;
+  /** When the next sample is due, monotonic ms. */
+  dueAt: number;
   abort: AbortController;
 }
 
@@ -48,6 +71,8 @@ interface Subject {
   /** Pods that were ready once; only of them is it known that they could be. */
   ready: Set<string>;
 }
+
+const EARLY_MS = 5;
 
 /** From here on pods that are gone are forgotten. */
 const MANY_PODS = 256;
@@ -64,19 +89,20 @@ export class Sampler {
 
   /** Asks exactly these jobs of a deployment from now on. Windows go on where check and judging are the same. */
   follow(key: string, jobs: readonly Job[]): void {
-    const subject = this.#subjects.get(key) ?? { entries: new Map(), restarts: new Map(), ready: new Set<string>() };
+    const known = this.#subjects.get(key);
+    const subject = known ?? { entries: new Map(), restarts: new Map(), ready: new Set<string>() };
     this.#subjects.set(key, subject);
     const wanted = new Set(jobs.map(idOf));
     for (const [id, entry] of subject.entries) if (!wanted.has(id)) drop(subject, id, entry);
     for (const job of jobs) {
       const entry = subject.entries.get(idOf(job));
-      if (!entry) this.#begin(key, subject, job);
+      if (!entry) this.#begin(key, subject, job, known === undefined);
       else {
-        const asked = entry.job;
         entry.job = job;
-        if (!isCurrent(entry.window, job.check, job.judgedFrom)) entry.window = emptyWindow(job.check, job.judgedFrom);
-        // A tightened interval must not wait for the old timer.
-        if (asked.check.intervalMs !== job.check.intervalMs) this.#schedule(key, subject, entry, 0);
+        if (isCurrent(entry.window, job.check, job.judgedFrom)) continue;
+        // A judging that begins, or a check that changed: neither waits for the old timer, nor takes anything of the past.
+        entry.window = emptyWindow(job.check, job.judgedFrom);
+        this.#start(key, subject, entry);
       }
     }
     if (jobs.length === 0) this.#subjects.delete(key);
@@ -101,34 +127,88 @@ export class Sampler {
     for (const key of [...this.#subjects.keys()]) this.forget(key);
   }
 
-  #begin(key: string, subject: Subject, job: Job): void {
-    const entry: Entry = { job, window: emptyWindow(job.check, job.judgedFrom), abort: new AbortController() };
+  /** @param first this process did not know the deployment before: what is judged already was judged by another */
+  #begin(key: string, subject: Subject, job: Job, first: boolean): void {
+    const window = emptyWindow(job.check, job.judgedFrom);
+    const entry: Entry = { job, window, abort: new AbortController(), dueAt: 0 };
     subject.entries.set(idOf(job), entry);
-    this.#schedule(key, subject, entry, 0);
+    const source = first ? this.#historyOf(job) : undefined;
+    if (source) void this.#refill(key, subject, entry, source);
+    else this.#start(key, subject, entry);
+  }
+
+  /** The source's history, where the judging is older than an interval. */
+  #historyOf({ check, variables, judgedFrom, countsFrom }: Job): Required<Source> | undefined {
+    if (check.source === undefined || countsFrom === undefined) return undefined;
+    if (judgedFrom > this.#deps.now() - check.intervalMs) return undefined;
+    const source = this.#deps.source(check.source, variables.namespace);
+    return typeof source !== "string" && hasHistory(source) ? source : undefined;
+  }
+
+  #start(key: string, subject: Subject, entry: Entry): void {
+    const { check, judgedFrom } = entry.job;
+    const monotonic = this.#deps.clock.monotonic();
+    const beginsInMs = judgedFrom - this.#deps.now();
+    // What is built in costs no query; it needs no slot.
+    const delay = check.source === undefined ? 0 : firstOfJudging(monotonic, beginsInMs, check.intervalMs);
+    entry.dueAt = monotonic + delay;
+    // Before samples count one is asked at once: whether the source answers, and for those that have to begin to gather.
+    this.#schedule(key, subject, entry, beginsInMs > 0 ? 0 : delay);
+  }
+
+  /** Fills the window from the source's history, then goes on in the deployment's slot. Where that fails, the window begins anew. */
+  async #refill(key: string, subject: Subject, entry: Entry, source: Required<Source>): Promise<void> {
+    const { clock, now, onSample } = this.#deps;
+    const { job, window } = entry;
+    const { check, revision } = job;
+    const delay = nextSlot(key, clock.monotonic(), check.intervalMs);
+    entry.dueAt = clock.monotonic() + delay;
+    const span = refillSpan(check, job.policy, job.stage, job.countsFrom ?? job.judgedFrom, now() + delay);
+    const readings = span ? await source.readRange(queryOf(job, []), span, entry.abort.signal).catch(() => []) : [];
+    // Meanwhile it may have been dropped, or begun anew.
+    if (entry.abort.signal.aborted || entry.window !== window) return;
+    const [first] = readings;
+    const failed = readings.length === 1 && first?.kind !== "Value";
+    for (const reading of failed ? [] : readings) addReading(window, check, reading);
+    const bad = failed ? [] : readings.filter((reading) => isBad(check, reading));
+    const at = readings.at(-1)?.at;
+    if (at !== undefined && !failed)
+      onSample(key, { urgent: bad.length > 0, bad: bad.length > 0, check: check.name, revision, at, ...sourceOf(check) });
+    this.#next(key, subject, entry);
+  }
+
+  /** The next tick that is still to come, in the phase of the last. */
+  #next(key: string, subject: Subject, entry: Entry): void {
+    const monotonic = this.#deps.clock.monotonic();
+    const { intervalMs } = entry.job.check;
+    if (entry.dueAt < monotonic) entry.dueAt += Math.ceil((monotonic - entry.dueAt) / intervalMs) * intervalMs;
+    this.#schedule(key, subject, entry, entry.dueAt - monotonic);
   }
 
   #schedule(key: string, subject: Subject, entry: Entry, delay: number): void {
     entry.timer?.cancel();
     entry.timer = this.#deps.clock.after(delay, () => {
+      // Timers may be a little early.
+      if (this.#deps.clock.monotonic() > entry.dueAt - EARLY_MS) entry.dueAt += entry.job.check.intervalMs;
       void this.#ask(key, subject, entry);
     });
   }
 
   async #ask(key: string, subject: Subject, entry: Entry): Promise<void> {
     const started = this.#deps.clock.monotonic();
-    const { job } = entry;
+    const { job, timer } = entry;
+    const { check, revision } = job;
     const reading = await this.#read(key, subject, entry).catch(
       (): Reading => ({ at: this.#deps.now(), kind: "Error", message: "the reading was given up" }),
     );
     const took = this.#deps.clock.monotonic() - started;
-    if (job.check.source !== undefined) this.#deps.onReading(job.check.source, reading.kind, took / 1000);
+    if (check.source !== undefined) this.#deps.onReading(check.source, reading.kind, took / 1000);
     if (entry.abort.signal.aborted) return;
     // While it was asked, the judging may have begun anew: an answer to the old question is thrown away.
-    if (entry.job === job || isCurrent(entry.window, job.check, job.judgedFrom))
-      addReading(entry.window, entry.job.check, reading);
-    this.#schedule(key, subject, entry, Math.max(entry.job.check.intervalMs - took, 1));
-    const bad = reading.value !== undefined && job.check.threshold !== undefined && isBeyond(reading.value, job.check.threshold);
-    this.#deps.onSample(key, bad);
+    if (entry.job === job || isCurrent(entry.window, check, job.judgedFrom)) addReading(entry.window, entry.job.check, reading);
+    if (entry.timer === timer) this.#next(key, subject, entry);
+    const bad = isBad(check, reading);
+    this.#deps.onSample(key, { urgent: bad, bad, check: check.name, revision, at: reading.at, ...sourceOf(check) });
   }
 
   async #read(key: string, subject: Subject, entry: Entry): Promise<Reading> {
@@ -154,6 +234,18 @@ export class Sampler {
     noteRestarts(history, facts, at, job.policy.restarts.inMs);
     return restartedShare(history, facts, job.policy.restarts.failures, at);
   }
+}
+
+function hasHistory(source: Source): source is Required<Source> {
+  return source.readRange !== undefined;
+}
+
+function isBad(check: Check, reading: Reading): boolean {
+  return reading.value !== undefined && check.threshold !== undefined && isBeyond(reading.value, check.threshold);
+}
+
+function sourceOf({ source }: Check): { source?: string } {
+  return source === undefined ? {} : { source };
 }
 
 function drop(subject: Subject, id: string, entry: Entry): void {

@@ -15,6 +15,8 @@ export interface SourcesDeps {
   clock: Clock;
   /** Where secrets of sources are read. */
   operatorNamespace: string;
+  /** A query is sent, for the operator's own metrics. */
+  onQuery?: (source: string) => void;
   /** In place of the sources' own connections. */
   dispatcher?: SourceDeps["dispatcher"];
 }
@@ -46,11 +48,12 @@ export class Sources {
     const made = this.#made.get(name);
     if (made?.generation === generation) return made.source;
     made?.source.close();
-    const { client, clock, dispatcher } = this.#deps;
+    const { client, clock, dispatcher, onQuery } = this.#deps;
     const source = createSource(object.spec, {
       secret: (secret, key) => this.#secret(secret, key),
       clock,
       now: () => client.serverNow(),
+      onQuery: () => onQuery?.(name),
       ...(dispatcher === undefined ? {} : { dispatcher }),
     });
     this.#made.set(name, { generation, source });
