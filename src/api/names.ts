@@ -32,6 +32,8 @@ export const ANNOTATIONS = {
   hash: `${GROUP}/hash`,
   /** On a ControllerRevision: what the revision measured while it baked (JSON). */
   baseline: `${GROUP}/baseline`,
+  /** On a ControllerRevision: what it measured by the hour of the day while it was proven and healthy (JSON). */
+  baselineHours: `${GROUP}/baseline-hours`,
   /** On a ControllerRevision: when its latest proof ended. */
   provenAt: `${GROUP}/proven-at`,
   /** On a ControllerRevision: the content of the ModelVersion (JSON), so that it outlives it. */

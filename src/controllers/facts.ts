@@ -1,6 +1,7 @@
 // From the objects of the API server to the facts that the core decides on. Pure; reads named fields only.
 
 import { ANNOTATIONS, LABELS } from "../api/names.ts";
+import { type CheckProfile, readProfiles } from "../core/baseline.ts";
 import type {
   Child,
   ContainerFacts,
@@ -163,6 +164,11 @@ function parseBaseline(text: string | undefined): MeasuredBaseline[] {
 export function keptOf(revision: ControllerRevision): KeptRevision | undefined {
   const data = revision.data as Partial<KeptRevision> | undefined;
   return data?.hash && data.template && data.version ? (data as KeptRevision) : undefined;
+}
+
+/** What a revision measured by the hour of the day, as its ControllerRevision keeps it. */
+export function keptProfiles(object: ControllerRevision): CheckProfile[] {
+  return readProfiles(object.metadata.annotations?.[ANNOTATIONS.baselineHours]);
 }
 
 /** @param isRevoked of a version by its name, now; a revocation that was once seen is kept in an annotation */

@@ -2,6 +2,7 @@
 // what the probe inference said, which of our names are taken, and which objects were refused.
 
 import type { ModelDeployment } from "../api/modeldeployment.ts";
+import type { CheckProfile } from "../core/baseline.ts";
 import type { Policy } from "../core/policy.ts";
 import type { ProbeFacts, RefusedChild, RevisionRef } from "../core/snapshot.ts";
 
@@ -15,6 +16,7 @@ const attemptOf = (candidate: RevisionRef) => `${candidate.hash}/${candidate.jud
 
 export class Memory {
   #written = new Map<string, ModelDeployment>();
+  #profiles = new WeakMap<object, CheckProfile[]>();
   #policies = new WeakMap<object, Policy>();
   #taken = new Map<string, string>();
   #refused = new Map<string, RefusedChild>();
@@ -24,6 +26,13 @@ export class Memory {
   policy(object: object, resolve: () => Policy): Policy {
     const known = this.#policies.get(object) ?? resolve();
     this.#policies.set(object, known);
+    return known;
+  }
+
+  /** The profiles that an object of the cache keeps, read once. */
+  profiles(object: object, read: () => CheckProfile[]): CheckProfile[] {
+    const known = this.#profiles.get(object) ?? read();
+    this.#profiles.set(object, known);
     return known;
   }
 

@@ -9,6 +9,7 @@ import { type CachedDeployment, type Caches, splitKey } from "./caches.ts";
 import {
   childFacts,
   isControlledBy,
+  keptProfiles,
   knownRevision,
   personRequest,
   podFacts,
@@ -158,7 +159,10 @@ export function observe(observer: Observer, key: string, deployment: CachedDeplo
     revisions: caches.revisions
       .of(key)
       .filter((one) => isControlledBy(one, deployment.metadata.uid))
-      .flatMap((one) => knownRevision(one, isRevoked) ?? []),
+      .flatMap((one) => {
+        const known = knownRevision(one, isRevoked);
+        return known ? { ...known, profile: memory.profiles(one, () => keptProfiles(one)) } : [];
+      }),
     revokedVersions: revokedAmong(deployment, isRevoked),
     children: childrenOf(caches, key, deployment),
     ...(active ? { active } : {}),

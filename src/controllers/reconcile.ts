@@ -18,6 +18,7 @@ import { decisionOf, isControlledBy, type KeptRevision } from "./facts.ts";
 import { type Observer, observe } from "./observe.ts";
 import { keep } from "./pin.ts";
 import type { Prober } from "./prober.ts";
+import { Profiles } from "./profiles.ts";
 import { writeRecords } from "./record.ts";
 import type { Job } from "./sampler.ts";
 
@@ -36,6 +37,7 @@ export class Reconciler {
   #deps: ReconcilerDeps;
   /** Records that were written and that the cache may not show yet. */
   #written = new Set<string>();
+  #profiles = new Profiles();
 
   constructor(deps: ReconcilerDeps) {
     this.#deps = deps;
@@ -51,6 +53,7 @@ export class Reconciler {
       sampler.forget(key);
       prober.forget(key);
       memory.forget(key);
+      this.#profiles.forget(key);
       return {};
     }
     const deployment = await this.#newest(key, known);
@@ -71,6 +74,7 @@ export class Reconciler {
     } finally {
       await writeRecords(this.#deps, key, after, snapshot, this.#written);
     }
+    await this.#profiles.note(this.#deps, key, after, snapshot, now);
     if (decision.acted) return { requeueAfterMs: 1 };
     if (again !== undefined) return { requeueAfterMs: again };
     const wake = [decision.wakeAt, wanted.wakeAt].filter((time) => time !== undefined);

@@ -120,15 +120,19 @@ export function growProfile(profile: CheckProfile | undefined, window: CheckWind
   return { check: window.check, hours, to: newest.at };
 }
 
-/** As it is kept with the revision: for each check `[time, hour, mean, count, hour, mean, count, …]`. */
+/** As it is kept with the revision: for each check `[time, mean, count, mean, count, …]`, a pair for each hour. */
 export function writeProfiles(profiles: readonly CheckProfile[]): string {
-  const kept = profiles.slice(0, MAX_CHECKS).map(({ check, hours, to }) => {
-    const known = hours.flatMap((one, hour) =>
-      one ? [hour, Number((one.sum / one.count).toPrecision(4)), Math.round(one.count)] : [],
-    );
-    return [check, [to, ...known]];
-  });
+  const pair = (one: HourMean | undefined) =>
+    one ? [Number((one.sum / one.count).toPrecision(4)), Math.max(Math.round(one.count), 1)] : [0, 0];
+  const kept = profiles.slice(0, MAX_CHECKS).map(({ check, hours, to }) => [check, [to, ...hours.flatMap(pair)]]);
   return JSON.stringify(Object.fromEntries(kept));
+}
+
+function readHours(values: readonly number[]): CheckProfile["hours"] {
+  return Array.from({ length: 24 }, (_, hour) => {
+    const [mean = 0, count = 0] = values.slice(2 * hour, 2 * hour + 2);
+    return count > 0 && count <= 2 * REMEMBERED ? { sum: mean * count, count } : undefined;
+  });
 }
 
 /** What `writeProfiles` wrote; anything else is left out: people may edit it. */
@@ -143,14 +147,8 @@ export function readProfiles(text: string | undefined): CheckProfile[] {
   return Object.entries(parsed)
     .slice(0, MAX_CHECKS)
     .flatMap(([check, values]) => {
-      if (!Array.isArray(values) || !values.every((value) => Number.isFinite(value))) return [];
-      const [to = 0, ...rest] = values as number[];
-      const hours: CheckProfile["hours"] = Array.from({ length: 24 }, () => undefined);
-      for (let i = 0; i + 2 < rest.length; i += 3) {
-        const [hour = -1, mean = 0, count = 0] = rest.slice(i, i + 3);
-        if (Number.isInteger(hour) && hour >= 0 && hour < 24 && count > 0 && count <= 2 * REMEMBERED)
-          hours[hour] = { sum: mean * count, count };
-      }
-      return [{ check, hours, to }];
+      if (!Array.isArray(values) || values.length !== 49 || !values.every((value) => Number.isFinite(value))) return [];
+      const [to = 0, ...pairs] = values as number[];
+      return [{ check, hours: readHours(pairs), to }];
     });
 }

@@ -10,7 +10,7 @@ import { checksFor, judgedFrom, stageOf } from "../core/evidence.ts";
 import { artifactDigest, revisionHash } from "../core/hash.ts";
 import { type Plan, plan } from "../core/plan.ts";
 import type { Check, Policy } from "../core/policy.ts";
-import type { Pin, PodFacts, Snapshot } from "../core/snapshot.ts";
+import type { Pin, PodFacts, ProbeFacts, Snapshot } from "../core/snapshot.ts";
 import { addReading, type CheckWindow, emptyWindow, isCurrent, type Reading } from "../core/window.ts";
 import { type Ailment, type PodBehaviour, StageCluster } from "./cluster.ts";
 
@@ -47,7 +47,7 @@ export class Stage implements PodBehaviour {
   /** What a source says of a revision now; undefined: nothing new. */
   measure: (check: Check, version: string, revision: number) => StageReading | undefined = () => ({ kind: "Value", value: 0.01 });
   startMs: (version: string) => number = () => 2000;
-  probe: (version: string) => "Passed" | "Failed" = () => "Passed";
+  probe: (version: string) => ProbeFacts["outcome"] = () => "Passed";
   breaks: (version: string) => PodFacts["containers"] | undefined = () => undefined;
   ails: (version: string, revision: number) => Ailment = () => ({});
   requests: Snapshot["requests"] = {};
@@ -170,7 +170,8 @@ export class Stage implements PodBehaviour {
         this.windows.set(id, window);
       }
       const asked = this.#askedAt.get(id);
-      if (asked !== undefined && this.now - asked < check.intervalMs) continue;
+      // A sampler's timers go on when the clock is set back.
+      if (asked !== undefined && this.now >= asked && this.now - asked < check.intervalMs) continue;
       this.#askedAt.set(id, this.now);
       const answer = check.source === undefined ? this.#builtIn(check, revision) : this.measure(check, version, revision);
       if (answer) addReading(window, check, { at: this.now, ...answer });
