@@ -2,7 +2,17 @@
 import { z } from "zod";
 import { atomicList, conditions, counter, listMap, message, reason, time } from "./common.ts";
 import { REQUESTS } from "./names.ts";
-import { ACTIONS, INITIATOR_SOURCES, OUTCOMES, PHASES, SEVERITIES, STANDINGS, TRIGGERS, VERDICTS } from "./reasons.ts";
+import {
+  ACTIONS,
+  INITIATOR_SOURCES,
+  OUTCOMES,
+  PHASES,
+  SEVERITIES,
+  STANDINGS,
+  STRATEGIES,
+  TRIGGERS,
+  VERDICTS,
+} from "./reasons.ts";
 
 const name = () => z.string().max(253);
 const revisionNumber = () => counter().describe("Number of the revision.");
@@ -29,6 +39,7 @@ export const RevisionRefSchema = RevisionIdentitySchema.extend({
     .boolean()
     .optional()
     .describe("It breached while it baked and was not taken back; when that is over, its bake begins anew."),
+  downSince: time().optional().describe("Since when it is scaled down to make room for its successor; only with `Recreate`."),
   starved: z.boolean().optional().describe("It has baked for too long without enough data; a person was told."),
 });
 /** A revision in one of the positions of the status. */
@@ -115,6 +126,7 @@ export const RolloutStateSchema = z.object({
   from: RevisionIdentitySchema.optional().describe("What served when it began."),
   to: RevisionIdentitySchema.optional().describe("What is rolled out."),
   trigger: z.enum(TRIGGERS).optional().describe("What began it."),
+  strategy: z.enum(STRATEGIES).optional().describe("How it began, which it keeps when the spec changes meanwhile."),
   startedAt: time(),
   readyDeadlineSince: time().optional().describe("Since when pods are being waited for."),
   step: counter().optional().describe("Index of the canary step that is in force; absent before the first."),
@@ -123,6 +135,10 @@ export const RolloutStateSchema = z.object({
   share: z.number().min(0).max(100).optional().describe("Share of the traffic that is really reached, in percent."),
   attempt: counter().optional().describe("Which try this is, from 1."),
   retryAt: time().optional().describe("When the next try begins."),
+  halted: z
+    .object({ reason: reason(), message: message(), since: time() })
+    .optional()
+    .describe("Why it is not tried again by itself: with `Recreate` each try is an outage. Lifted by a retry."),
   promoted: z.boolean().optional().describe("A person promoted it."),
   promotedBy: InitiatorSchema.optional().describe("Who promoted it."),
   overrode: z.string().max(256).optional().describe("What the promotion went past, such as a freeze window."),
@@ -155,6 +171,8 @@ export const RollbackStateSchema = z.object({
   restoredAt: time().optional().describe("When the EndpointSlices held only ready pods of the target."),
   verifiedAt: time().optional(),
   targetStartedAt: time().optional().describe("When the present target was begun."),
+  strategy: z.enum(STRATEGIES).optional().describe("How it began, which it keeps when the spec changes meanwhile."),
+  clearingSince: time().optional().describe("Since when the pods of the others are awaited gone; only with `Recreate`."),
   warm: z.boolean().optional().describe("The target was warm: the traffic moved first."),
   deadlineTold: z.boolean().optional().describe("A person was told that the deadline is going to be missed."),
   outcome: z.enum(OUTCOMES).optional(),

@@ -145,6 +145,8 @@ export const HELD_REASONS = [
   "ActiveUnproven",
   /** A canary by replica share waits until the older standby's pods are gone. */
   "StandbyDraining",
+  /** The API server is asked whether it would take the candidate's Deployment, before the old one makes room for it. */
+  "DryRun",
   /** No Gateway has accepted the HTTPRoute. */
   "RouteNotAccepted",
   /** The replicas can't express the step's weight: the share would be more than double. */

@@ -141,6 +141,7 @@ export const REASON_EXPLANATIONS: Readonly<Record<string, Explanation>> = {
     cause: "the server that holds the weights can't be reached; it is tried again with back-off",
     next: [logs, wait],
   },
+  DryRun: { cause: "the API server is asked whether it would take the candidate's Deployment as it is", next: [wait] },
   ProgressDeadlineExceeded: {
     cause: "the pods were not ready within spec.strategy.progressDeadline, without a fault that is the version's own",
     next: [pods, logs, retry],

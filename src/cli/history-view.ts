@@ -60,7 +60,7 @@ export function renderHistory(rows: readonly HistoryRow[], now: number, style: S
     const cells = [
       cell(row.sequence),
       cell(style.wide ? moment(row.finishedAt) : `${age(row.finishedAt, now) ?? "-"} ago`),
-      cell(`${row.action} (${row.trigger})`),
+      cell(`${row.action} (${[row.trigger, temperature(row)].filter(Boolean).join(", ")})`),
       cell(revision(row.from)),
       cell(revision(row.to)),
       cell(row.outcome, OUTCOME_TONES[row.outcome] ?? "plain"),
@@ -73,6 +73,11 @@ export function renderHistory(rows: readonly HistoryRow[], now: number, style: S
   return table(head, body, style);
 }
 
+/** What a return cost depends on it: a warm one moves the traffic first, a cold one waits for pods. */
+function temperature({ warm }: HistoryRow): string | undefined {
+  return warm === undefined ? undefined : warm ? "warm" : "cold";
+}
+
 /** A name is worth what its origin is worth: only an authenticated one stands alone. */
 function initiator({ initiator }: HistoryRow): string | undefined {
   if (!initiator) return undefined;
@@ -82,7 +87,8 @@ function initiator({ initiator }: HistoryRow): string | undefined {
 
 function why(row: HistoryRow): string {
   const cause = row.changeCause ? `"${row.changeCause}"` : undefined;
-  return [cause, row.message ?? row.reason].filter(Boolean).join("; ");
+  const restored = row.restoredAt && `traffic restored after ${span(Date.parse(row.restoredAt) - Date.parse(row.startedAt))}`;
+  return [cause, row.message ?? row.reason, restored].filter(Boolean).join("; ");
 }
 
 function checkText(row: HistoryRow): string {

@@ -184,6 +184,29 @@ async function writeChildren(
   );
 }
 
+/** Asks the API server whether it would take the candidate's Deployment at its full size. @returns false: it was not asked */
+async function tryCandidate(
+  executor: Executor,
+  key: string,
+  deployment: ModelDeployment,
+  plan: Plan,
+  kept: (revision: number) => KeptRevision | undefined,
+): Promise<boolean> {
+  const content = plan.dryRun && kept(plan.dryRun.revision);
+  if (!plan.dryRun || !content) return false;
+  const wanted = childDeployment(deployment, content, { ...plan.dryRun, fresh: "", decision: deployment.status?.decision ?? 0 });
+  const live = executor.caches.children.of(key).find((one) => one.metadata.name === wanted.metadata.name);
+  if (live && !mayWrite(live, wanted, deployment.metadata.uid))
+    throw new NameTaken(`Deployment ${wanted.metadata.name} exists and is not controlled by this ModelDeployment`);
+  try {
+    await executor.client.apply(wanted, { fieldManager: FIELD_MANAGER, force: true, dryRun: true });
+    return true;
+  } catch (error) {
+    if (!isKind(error, "Invalid", "Forbidden")) throw error;
+    throw new ChildRefused(plan.dryRun.revision, error.message);
+  }
+}
+
 async function remove(executor: Executor, resource: Resource, object: KubeObject): Promise<void> {
   executor.assertLeading();
   const { namespace, name, uid, resourceVersion } = object.metadata;
@@ -279,6 +302,7 @@ async function eachStep(steps: readonly (() => Promise<void>)[]): Promise<void> 
  * Makes the cluster what the plan says. Level-based: what is right already is not written, what failed is tried in the next pass.
  * One refused object holds up no other: a bad candidate must not keep the target of a return from being scaled up.
  * @param render the content of a revision that is not kept yet
+ * @returns tried: a dry run of the candidate's Deployment was accepted
  */
 export async function carryOut(
   executor: Executor,
@@ -287,12 +311,13 @@ export async function carryOut(
   snapshot: Snapshot,
   plan: Plan,
   render: (revision: number) => KeptRevision | undefined,
-): Promise<void> {
+): Promise<{ tried: boolean }> {
   const fresh = new Map<number, KeptRevision>();
   const kept = (revision: number): KeptRevision | undefined => {
     const object = executor.caches.revisions.of(key).find((one) => one.revision === revision);
     return (object && keptOf(object)) ?? fresh.get(revision);
   };
+  let tried = false;
   const keepCandidate = async () => {
     const revision = plan.keep;
     if (revision === undefined) return;
@@ -305,10 +330,14 @@ export async function carryOut(
     () => writeServices(executor, key, deployment, plan),
     keepCandidate,
     () => annotateRevisions(executor, key, deployment, plan, snapshot),
+    async () => {
+      tried = await tryCandidate(executor, key, deployment, plan, kept);
+    },
     () => writeChildren(executor, key, deployment, plan, kept),
     () => removeChildren(executor, key, deployment, plan),
     () => prune(executor, key, deployment, snapshot, plan),
   ]);
+  return { tried };
 }
 
 async function removeChildren(executor: Executor, key: string, deployment: ModelDeployment, plan: Plan): Promise<void> {

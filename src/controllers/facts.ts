@@ -94,6 +94,7 @@ export function podFacts(pod: Pod, nodeReady: boolean): PodFacts {
     ...(pod.status?.podIP ? { ip: pod.status.podIP } : {}),
     ready: isReady(pod) && pod.metadata.deletionTimestamp === undefined,
     terminating: pod.metadata.deletionTimestamp !== undefined,
+    ...(nodeReady ? {} : { lost: true }),
     accountable: started && nodeReady && !evicted,
     createdAt: pod.metadata.creationTimestamp ?? new Date(0).toISOString(),
     ...(pod.status?.reason === undefined ? {} : { reason: pod.status.reason }),
@@ -118,7 +119,16 @@ export function childFacts(deployment: Deployment, revision: number, pods: PodFa
     decision: decisionOf(deployment),
     fresh: spec.template.metadata?.annotations?.[FRESH_ANNOTATION] ?? "",
     pods,
+    ...(seen ? {} : { unseen: true }),
+    ...troubleOf(deployment),
   };
+}
+
+/** Why the controller can't make pods, in its own words: quota, admission, Pod Security. */
+function troubleOf({ status }: Deployment): Pick<Child, "trouble"> {
+  const failure = status?.conditions?.find((one) => one.type === "ReplicaFailure" && one.status === "True");
+  if (!failure) return {};
+  return { trouble: { reason: failure.reason ?? "ReplicaFailure", message: sanitizeLine(failure.message ?? "", 512) } };
 }
 
 /** Ready endpoints by revision; the revision of an endpoint is its pod's. */

@@ -4,7 +4,7 @@
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import type { CheckProfile } from "../core/baseline.ts";
 import type { Policy } from "../core/policy.ts";
-import type { ProbeFacts, RefusedChild, RevisionRef } from "../core/snapshot.ts";
+import type { ProbeFacts, RefusedChild, RevisionRef, TriedChild } from "../core/snapshot.ts";
 
 /** True where resource version `a` is newer than `b`. They are decimal numbers that grow (KEP-5504 makes this a promise). */
 export function isNewer(a: string | undefined, b: string | undefined): boolean {
@@ -20,6 +20,7 @@ export class Memory {
   #policies = new WeakMap<object, Policy>();
   #taken = new Map<string, string>();
   #refused = new Map<string, RefusedChild>();
+  #tried = new Map<string, TriedChild>();
   #probes = new Map<string, ProbeFacts & { attempt: string }>();
 
   /** What an object of the cache resolves to: made once for it, since every sample asks. */
@@ -83,7 +84,17 @@ export class Memory {
     else this.#refused.set(key, refused);
   }
 
+  /** The candidate whose Deployment a dry run accepted last. */
+  tried(key: string): TriedChild | undefined {
+    return this.#tried.get(key);
+  }
+
+  noteTried(key: string, tried: TriedChild): void {
+    this.#tried.set(key, tried);
+  }
+
   forget(key: string): void {
+    this.#tried.delete(key);
     this.#refused.delete(key);
     this.#taken.delete(key);
     this.#written.delete(key);

@@ -140,6 +140,7 @@ export function observe(observer: Observer, key: string, deployment: CachedDeplo
   const preview = serviceOf(caches, key, deployment, previewName(deployment.metadata.name));
   const taken = memory.nameTaken(key);
   const refused = memory.refused(key);
+  const tried = memory.tried(key);
   const cause = deployment.metadata.annotations?.[ANNOTATIONS.changeCause];
   return {
     deployment,
@@ -178,5 +179,6 @@ export function observe(observer: Observer, key: string, deployment: CachedDeplo
     environment: environmentOf(observer, namespace),
     ...(taken === undefined ? {} : { nameTaken: taken }),
     ...(refused === undefined ? {} : { refused }),
+    ...(tried === undefined ? {} : { tried }),
   };
 }

@@ -144,9 +144,15 @@ export class Reconciler {
       return keep(deployment, version, pin, revision, this.#deps.fetch);
     };
     try {
-      await carryOut(this.#deps, key, deployment, { ...snapshot, deployment }, wanted, render);
+      const { tried } = await carryOut(this.#deps, key, deployment, { ...snapshot, deployment }, wanted, render);
       memory.noteNameTaken(key, undefined);
       memory.noteRefused(key, undefined);
+      const { rollout } = deployment.status ?? {};
+      if (tried && wanted.dryRun && rollout) {
+        // The API server would take it: the next pass may make room for it.
+        memory.noteTried(key, { revision: wanted.dryRun.revision, sequence: rollout.sequence, attempt: rollout.attempt ?? 1 });
+        return 1;
+      }
     } catch (error) {
       if (error instanceof ChildRefused) {
         const attempt = deployment.status?.rollout?.attempt ?? 1;

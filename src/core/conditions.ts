@@ -137,6 +137,13 @@ function rollbackReady(context: Context): Value {
   );
 }
 
+function unavailable({ status }: Context): string {
+  const { active, candidate } = status;
+  if (active?.downSince !== undefined && candidate)
+    return `r${active.revision} made room for r${candidate.revision} (Recreate): nothing serves until that is ready`;
+  return "no ready pod has the traffic";
+}
+
 function wanted(context: Context, phase: Phase): Record<string, Value> {
   const { status, snapshot } = context;
   const why = said(context, phase);
@@ -154,7 +161,7 @@ function wanted(context: Context, phase: Phase): Record<string, Value> {
     Available: value(
       ready,
       ready ? "Serving" : "NotServing",
-      ready ? `r${status.active?.revision} has ready pods` : "no ready pod has the traffic",
+      ready ? `r${status.active?.revision} has ready pods` : unavailable(context),
     ),
     Healthy: healthy(context),
     RolledBack: value(

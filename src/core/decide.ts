@@ -15,6 +15,7 @@ import { noteMissingData } from "./rules/missingdata.ts";
 import { malformedRequest, noteFirstTokens, pauseAndResume, personRollback, promote, retry } from "./rules/person.ts";
 import { contentChanged, newPin, unusablePin } from "./rules/pin.ts";
 import { approve } from "./rules/recommend.ts";
+import { comeBack, makeRoom } from "./rules/recreate.ts";
 import { nameTaken, repairDecision } from "./rules/repair.ts";
 import { activeBreached, noteHealthy, recovered, returnProgress, revoked } from "./rules/return.ts";
 import { candidateFailed, moreTraffic, prove, retryCandidate, settle } from "./rules/rollout.ts";
@@ -45,6 +46,7 @@ export const RULES: readonly Rule[] = [
   unusablePin,
   contentChanged,
   newPin,
+  makeRoom,
   moreTraffic,
   prove,
 ];
@@ -97,6 +99,7 @@ export function decide(snapshot: Snapshot, now: number): Decision {
     return { status: before, changed: false, held: [], events: [] };
   const context = begin(withRevocations(snapshot, before), before, now);
   const result = runRules(context);
+  comeBack(context);
   lapse(context);
   lapseRecommendation(context);
   tellBreaches(context);
@@ -120,10 +123,12 @@ function begin(snapshot: Snapshot, before: ModelDeploymentStatus, now: number): 
   const common = { snapshot, now, before, status, events: [], held: [], wake: [] };
   unstep(status, now);
   settle.apply({ ...common, active: undefined, candidate: undefined });
-  rebake(common, status.active ? evidenceFor(snapshot, status, status.active) : undefined);
+  // What was scaled down to make room has nothing that could be judged, and nothing to compare a candidate with.
+  const judged = status.active?.downSince === undefined ? status.active : undefined;
+  rebake(common, judged ? evidenceFor(snapshot, status, judged) : undefined);
   return {
     ...common,
-    active: status.active ? evidenceFor(snapshot, status, status.active) : undefined,
+    active: judged ? evidenceFor(snapshot, status, judged) : undefined,
     candidate: status.candidate ? evidenceFor(snapshot, status, status.candidate) : undefined,
   };
 }

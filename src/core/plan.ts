@@ -5,6 +5,7 @@ import { parseDuration } from "../api/common.ts";
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
 import { returning } from "./context.ts";
+import { needsDryRun, recreateChildren, strategyOf } from "./recreate.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 export interface ChildPlan {
@@ -25,6 +26,8 @@ export interface Plan {
   keep?: number;
   /** Proof to be written on a ControllerRevision. */
   proof?: { revision: number; provenAt: string; baseline: unknown };
+  /** The candidate whose Deployment the API server is asked about, at its full size, before anything makes room for it. */
+  dryRun?: { revision: number; replicas: number };
   /** When the plan changes by time alone, ms epoch. */
   wakeAt?: number;
 }
@@ -58,6 +61,8 @@ function freshMark(snapshot: Snapshot, status: ModelDeploymentStatus, revision: 
 export function plan(snapshot: Snapshot, status: ModelDeploymentStatus, now: number): Plan {
   const { deployment } = snapshot;
   const { active, candidate, standby, rollback, rollout } = status;
+  if (strategyOf(deployment, status) === "Recreate")
+    return { ...recreateChildren(snapshot, status), ...around(snapshot, status) };
   const replicas = deployment.spec.replicas ?? 1;
   const wake: number[] = [];
   const children = new Map<number, ChildPlan>();
@@ -82,17 +87,28 @@ export function plan(snapshot: Snapshot, status: ModelDeploymentStatus, now: num
     else remove.push(child.revision);
   }
   if (!drained && drainedAt !== undefined && (others.length > 0 || standby)) wake.push(drainedAt);
+  return {
+    ...around(snapshot, status),
+    children: [...children.values()].sort((a, b) => a.revision - b.revision),
+    remove,
+    ...(wake.length > 0 ? { wakeAt: Math.min(...wake) } : {}),
+  };
+}
+
+/** What does not depend on how revisions make way for each other. */
+function around(snapshot: Snapshot, status: ModelDeploymentStatus): Omit<Plan, "children" | "remove" | "wakeAt"> {
+  const { active, candidate } = status;
   const known = status.lastHealthy;
   const written = snapshot.revisions.find((one) => one.revision === known?.revision)?.provenAt;
   return {
     ...(active ? { service: active.revision, preview: candidate?.revision ?? active.revision } : {}),
     ...(!active && candidate ? { preview: candidate.revision } : {}),
-    children: [...children.values()].sort((a, b) => a.revision - b.revision),
-    remove,
     ...(candidate ? { keep: candidate.revision } : {}),
+    ...(candidate && needsDryRun(snapshot, status)
+      ? { dryRun: { revision: candidate.revision, replicas: snapshot.deployment.spec.replicas ?? 1 } }
+      : {}),
     ...(known?.provenAt && written !== known.provenAt
       ? { proof: { revision: known.revision, provenAt: known.provenAt, baseline: known.baseline ?? [] } }
       : {}),
-    ...(wake.length > 0 ? { wakeAt: Math.min(...wake) } : {}),
   };
 }

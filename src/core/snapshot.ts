@@ -73,6 +73,8 @@ export interface PodFacts {
   ip?: string;
   ready: boolean;
   terminating: boolean;
+  /** Its node is known to be not ready: nobody can tell whether it still runs. */
+  lost?: boolean;
   /** Scheduled, started, and on a node that is ready: only then may its state be held against the model. */
   accountable: boolean;
   createdAt: string;
@@ -97,6 +99,8 @@ export interface Child {
   pods: PodFacts[];
   /** Why its controller can't make pods (quota, admission), from the Deployment's conditions. */
   trouble?: { reason: string; message: string };
+  /** Its controller has not looked at the newest generation: it may still make pods. */
+  unseen?: boolean;
 }
 
 /** The HTTPRoute of a canary by weights. */
@@ -144,6 +148,12 @@ export interface RefusedChild {
   message: string;
 }
 
+export interface TriedChild {
+  revision: number;
+  sequence: number;
+  attempt: number;
+}
+
 export interface Snapshot {
   deployment: ModelDeployment;
   pin: Pin;
@@ -180,6 +190,8 @@ export interface Snapshot {
   /** A Service or child of ours has a name that another owner has, in words; undefined: nothing is in the way. */
   nameTaken?: string;
   refused?: RefusedChild;
+  /** The candidate whose Deployment the API server would take, as a dry run in this attempt of this rollout said. */
+  tried?: TriedChild;
 }
 
 export type { RequestKind, RevisionRef };

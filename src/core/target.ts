@@ -4,6 +4,7 @@ import { WARM_SHARE } from "../api/defaults.ts";
 import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
 import { isQuarantined } from "./context.ts";
 import type { Finding } from "./evidence.ts";
+import { strategyOf } from "./recreate.ts";
 import type { Child, KnownRevision, Snapshot } from "./snapshot.ts";
 import { isBeyond } from "./verdict.ts";
 
@@ -15,10 +16,14 @@ export function childOf(snapshot: Snapshot, revision: number | undefined): Child
   return snapshot.children.find((child) => child.revision === revision);
 }
 
-/** True where traffic may move to `target` now; where the active one has no ready pod, nothing is lost by moving at once. */
+/**
+ * True where traffic may move to `target` now; where the active one has no ready pod, nothing is lost by moving at once.
+ * With Recreate the active one has none by design: the traffic waits for the first ready pod of the target.
+ */
 export function isWarm(snapshot: Snapshot, activeRevision: number | undefined, targetRevision: number): boolean {
   const activeReady = childOf(snapshot, activeRevision)?.ready ?? 0;
   const targetReady = childOf(snapshot, targetRevision)?.ready ?? 0;
+  if (strategyOf(snapshot.deployment, snapshot.deployment.status ?? {}) === "Recreate") return targetReady > 0;
   return activeReady === 0 || (targetReady > 0 && targetReady >= WARM_SHARE * activeReady);
 }
 

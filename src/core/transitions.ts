@@ -4,6 +4,7 @@
 import type { HistoryEntry, ModelDeploymentStatus, RevisionIdentity, RolloutState } from "../api/modeldeployment-status.ts";
 import { type Context, iso, isQuarantined, tell } from "./context.ts";
 import type { Evidence } from "./evidence.ts";
+import { strategyOf } from "./recreate.ts";
 import type { KnownRevision, RevisionRef } from "./snapshot.ts";
 
 /** Who begins what no person asked for. */
@@ -67,6 +68,8 @@ export function openRollout(context: Context, candidate: RevisionRef, trigger: T
     sequence,
     revision: candidate.revision,
     trigger,
+    // What begins while the active one is down to make room goes on like that.
+    strategy: status.active?.downSince === undefined ? (snapshot.deployment.spec.strategy?.type ?? "BlueGreen") : "Recreate",
     startedAt: iso(now),
     readyDeadlineSince: iso(now),
     attempt: 1,
@@ -134,11 +137,16 @@ export function openReturn(
     warm: boolean;
     /** A person; absent: Rollguard itself. */
     initiator?: HistoryEntry["initiator"];
+    /** What is left, where it is not the active one: a candidate that the active one had made room for. */
+    from?: RevisionIdentity;
   },
 ): void {
-  const { status, now } = context;
+  const { status, snapshot, now } = context;
   const active = status.active;
   if (!active) return;
+  const strategy = active.downSince === undefined ? strategyOf(snapshot.deployment, status) : "Recreate";
+  // The one that serves is scaled down first: that is a decision about traffic.
+  if (strategy === "Recreate") status.decision = (status.decision ?? 0) + 1;
   if (status.rollout && status.rollout.revision === active.revision)
     closeRollout(context, "RolledBack", input.reason, input.message);
   releaseCandidate(context, input.target.revision);
@@ -151,8 +159,9 @@ export function openReturn(
   }
   status.rollback = {
     sequence,
-    from: pointer(active),
+    from: input.from ?? pointer(active),
     to: pointer(input.target),
+    strategy,
     ...(input.check === undefined ? {} : { check: input.check, checks: input.checks ?? [input.check] }),
     depth: 1,
     passedOver: [],
@@ -162,7 +171,7 @@ export function openReturn(
     initiator: input.initiator ?? OPERATOR,
     detectedAt: iso(now),
     decidedAt: iso(now),
-    targetStartedAt: iso(now),
+    ...(strategy === "Recreate" ? { clearingSince: iso(now) } : { targetStartedAt: iso(now) }),
     warm: input.warm,
     healthyChecks: [],
     evidence: measured(context.active),
@@ -194,6 +203,7 @@ export function closeReturn(context: Context, outcome: Outcome, reason: string, 
     ...(rollback.decidedAt ? { decidedAt: rollback.decidedAt } : {}),
     ...(rollback.restoredAt ? { restoredAt: rollback.restoredAt } : {}),
     ...(rollback.verifiedAt ? { verifiedAt: rollback.verifiedAt } : {}),
+    ...(rollback.warm === undefined ? {} : { warm: rollback.warm }),
     // What was breached when it was decided: the record says how it compared.
     checks: rollback.evidence ?? [],
   });
@@ -222,7 +232,9 @@ export function keepStandby(context: Context, breached: boolean): void {
   const old = status.active;
   if (!old || isQuarantined(status, old.hash)) return;
   const everProven = snapshot.revisions.some((known) => known.provenAt !== undefined);
-  if (old.standing === "Proven" || (!everProven && !breached)) status.standby = { ...old, lostTrafficAt: iso(context.now) };
+  if (old.standing !== "Proven" && (everProven || breached)) return;
+  status.standby = { ...old, lostTrafficAt: iso(context.now) };
+  delete status.standby.downSince;
 }
 
 /** More entries than the API allows would make the status unwritable, and then nothing could be returned any more. */

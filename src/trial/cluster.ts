@@ -13,6 +13,8 @@ export interface StageChild {
   readyAt: number;
   /** Its containers fail like this from the start, and it never gets ready. */
   broken?: PodFacts["containers"];
+  /** Pods that still end after it was scaled to 0. */
+  ending?: { count: number; until: number };
 }
 
 /** What happens to pods that had started well. */
@@ -27,6 +29,8 @@ export interface Ailment {
 export interface PodBehaviour {
   /** How long pods take to get ready, ms; Infinity: never. */
   startMs(version: string): number;
+  /** How long they take to end, ms. */
+  endMs(version: string): number;
   breaks(version: string): PodFacts["containers"] | undefined;
   ails(version: string, revision: number): Ailment;
 }
@@ -55,15 +59,26 @@ export class StageCluster {
     const { unready = 0, restarts = 0 } = behaviour.ails(this.versionOf(revision), revision);
     const down = started ? Math.round(unready * child.replicas) : 0;
     const worn = started && restarts > 0 ? [{ name: "server", init: false, restarts, running: true }] : [];
-    return Array.from({ length: child.replicas }, (_, index) => ({
+    const createdAt = new Date(this.#born.get(revision) ?? now).toISOString();
+    const running = Array.from({ length: child.replicas }, (_, index) => ({
       name: `r${revision}-${index}`,
       ip: "127.0.0.1",
       ready: started && !child.broken && index >= down,
       terminating: false,
       accountable: started,
-      createdAt: new Date(this.#born.get(revision) ?? now).toISOString(),
+      createdAt,
       containers: child.broken ?? worn,
     }));
+    const { count, until } = child.ending ?? { count: 0, until: 0 };
+    const ending = Array.from({ length: now < until ? count : 0 }, (_, index) => ({
+      name: `r${revision}-end-${index}`,
+      ready: false,
+      terminating: true,
+      accountable: false,
+      createdAt,
+      containers: [],
+    }));
+    return [...running, ...ending];
   }
 
   /** The Deployments of the revisions as a snapshot has them. */
@@ -99,7 +114,11 @@ export class StageCluster {
           readyAt: now + behaviour.startMs(version),
           ...(broken ? { broken } : {}),
         });
-      } else this.children.set(child.revision, { ...before, replicas: child.replicas, fresh: child.fresh });
+      } else {
+        const ends = child.replicas === 0 && before.replicas > 0;
+        const ending = ends ? { ending: { count: before.replicas, until: now + behaviour.endMs(version) } } : {};
+        this.children.set(child.revision, { ...before, replicas: child.replicas, fresh: child.fresh, ...ending });
+      }
     }
     for (const revision of wanted.remove) this.children.delete(revision);
     if (wanted.service !== undefined && wanted.service !== this.selects) {

@@ -53,6 +53,10 @@ export class Stage implements PodBehaviour {
   requests: Snapshot["requests"] = {};
   storm?: Snapshot["storm"];
   refused?: Snapshot["refused"];
+  /** What the last dry run accepted. */
+  tried?: Snapshot["tried"];
+  /** How long a version's pods take to end, ms. */
+  endMs: (version: string) => number = () => 0;
   changeCause?: string;
   lastPlan?: Plan;
   /** The decision of the last pass. */
@@ -158,6 +162,7 @@ export class Stage implements PodBehaviour {
       environment: "test",
       ...(this.storm ? { storm: this.storm } : {}),
       ...(this.refused ? { refused: this.refused } : {}),
+      ...(this.tried ? { tried: this.tried } : {}),
     };
   }
 
@@ -211,6 +216,10 @@ export class Stage implements PodBehaviour {
     this.seen(decision, before);
     this.lastPlan = plan(this.snapshot(), this.status, this.now);
     this.cluster.carryOut(this.lastPlan, this.status, this.now, this, (version) => this.versions[version]?.metrics ?? {});
+    const { dryRun } = this.lastPlan;
+    const { rollout } = this.status;
+    if (dryRun && rollout && this.refused === undefined)
+      this.tried = { revision: dryRun.revision, sequence: rollout.sequence, attempt: rollout.attempt ?? 1 };
     return decision.changed;
   }
 
@@ -236,7 +245,7 @@ export class Stage implements PodBehaviour {
   #next(end: number): number {
     const due = [end, this.last?.wakeAt, this.lastPlan?.wakeAt];
     if (!this.last) due.push(this.now + 1);
-    for (const child of this.cluster.children.values()) due.push(child.readyAt);
+    for (const child of this.cluster.children.values()) due.push(child.readyAt, child.ending?.until);
     for (const [id, check] of this.#judged()) {
       const asked = this.#askedAt.get(id);
       due.push(asked === undefined ? this.now + FIRST_ASK_MS : asked + check.intervalMs);

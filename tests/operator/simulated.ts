@@ -145,6 +145,8 @@ export class Simulation {
   onRead: ((path: ResourcePath) => Faults | undefined) | undefined;
   /** The share of errors of a revision that has the traffic; undefined: no series. */
   errorShare: (revision: number, at: number) => number | undefined = (revision) => (revision === 2 ? 0.5 : 0.01);
+  /** False: the pods of this revision are placed and never get ready. */
+  starts: (revision: number) => boolean = () => true;
   #operators: SimulatedOperator[] = [];
   #controllers: { stop(): void };
   #uids = 0;
@@ -272,6 +274,7 @@ export class Simulation {
   #makeReady(namespace: string | undefined, name: string): void {
     const pod = this.server.get(PODS, namespace, name) as Pod | undefined;
     if (!pod || pod.metadata.deletionTimestamp !== undefined) return;
+    if (!this.starts(Number(pod.metadata.labels?.["rollguard.dev/revision"]))) return;
     const now = timestamp(this.clock.now());
     let { conditions } = pod.status ?? {};
     for (const type of ["Initialized", "ContainersReady", "Ready"])

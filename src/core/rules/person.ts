@@ -155,14 +155,21 @@ export const retry: Rule = {
     const matches = (entry: { version: string; revision: number }) =>
       entry.version === request.target || `r${entry.revision}` === request.target;
     const lifted = (status.quarantine ?? []).filter(matches);
+    const { candidate, rollout } = status;
+    const halted = rollout?.halted !== undefined && request.target === `r${candidate?.revision}`;
     const concernsPin =
-      pin.version === request.target || lifted.some((entry) => pin.state === "Usable" && entry.hash === pin.hash);
+      pin.version === request.target || halted || lifted.some((entry) => pin.state === "Usable" && entry.hash === pin.hash);
     if (lifted.length === 0 && !(concernsPin && status.stall)) {
       return refuse(context, "retry", request, `${request.target} is neither quarantined nor stalled`);
     }
     markHandled(context, "retry", request);
     status.quarantine = (status.quarantine ?? []).filter((entry) => !matches(entry));
     if (status.rollout?.retryAt) status.rollout.retryAt = iso(now);
+    if (rollout?.halted && candidate) {
+      delete rollout.halted;
+      rollout.attempt = (rollout.attempt ?? 1) + 1;
+      candidate.judgedFrom = iso(now);
+    }
     if (status.stall?.reason === "VersionContentChanged") delete status.desired;
     delete status.stall;
     tell(context, "Normal", "Retry", `a person asked to try ${request.target} again`, request.raw);

@@ -152,7 +152,7 @@ export const newPin: Rule = {
     };
     openRollout(context, candidate, previous && previous.version === pin.version && moved ? "ConfigChange" : "Pin");
     const strategy = snapshot.deployment.spec.strategy?.type ?? "BlueGreen";
-    if (strategy !== "BlueGreen") {
+    if (strategy === "Canary") {
       tell(
         context,
         "Warning",

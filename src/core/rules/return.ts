@@ -9,6 +9,7 @@ import { recommend } from "../recommendation.ts";
 import type { KnownRevision } from "../snapshot.ts";
 import { childOf, chooseTarget, isWarm, type TargetChoice } from "../target.ts";
 import { closeReturn, moveTraffic, openReturn, pointer, quarantine, refOf, releaseCandidate, stall } from "../transitions.ts";
+import { awaitGone, beginTarget } from "./recreate.ts";
 
 /** A target that is not ready within this share of the deadline is passed over. */
 const START_SHARE = 1 / 3;
@@ -17,9 +18,12 @@ const START_SHARE = 1 / 3;
 export function takeTarget(context: Context, target: KnownRevision, warm: boolean): void {
   const { status, now, snapshot } = context;
   const ref = refOf(target, now);
+  if (status.rollback) status.rollback.warm = warm;
   if (warm) moveTraffic(context, ref, ref.standing !== "Proven");
-  const kind = warm ? "warm: the traffic moves now" : "cold: it is scaled up first";
   const from = status.rollback?.from;
+  const first =
+    status.rollback?.strategy === "Recreate" ? `r${status.active?.revision} is scaled down first` : "it is scaled up first";
+  const kind = warm ? "warm: the traffic moves now" : `cold: ${first}`;
   tell(
     context,
     "Warning",
@@ -36,7 +40,8 @@ export const revoked: Rule = {
   apply(context) {
     const { status, snapshot } = context;
     const active = status.active;
-    if (!active || returning(status)) return undefined;
+    // One that is down to make room serves nobody; it does not come back, see comeBack.
+    if (!active || active.downSince !== undefined || returning(status)) return undefined;
     const known = snapshot.revisions.find((one) => one.revision === active.revision);
     if (!known?.revoked) return undefined;
     const choice = chooseTarget(snapshot, status, []);
@@ -185,15 +190,19 @@ function nextTarget(context: Context, found: readonly Finding[], why: string, de
   if (!choice.found) {
     const origin = snapshot.revisions.find((known) => known.revision === rollback.from?.revision);
     const served = status.active?.revision;
-    if (origin && served !== origin.revision && (childOf(snapshot, served)?.ready ?? 0) === 0) {
+    // What a candidate was left for never had the traffic, and is not given it now.
+    const had = rollback.trigger !== "Fault" && rollback.trigger !== "Pin";
+    if (origin && had && served !== origin.revision && (childOf(snapshot, served)?.ready ?? 0) === 0) {
       moveTraffic(context, refOf(origin, now), true);
     }
+    // It was scaled down for the target and starts again: judged from when it is back at its full size.
+    if (rollback.strategy === "Recreate" && status.active) delete status.active.settledAt;
     return endFailed(context, "ReturnFailed", `${why}; no other target: ${choice.message}`);
   }
   releaseCandidate(context, choice.target.revision);
   rollback.to = pointer(choice.target);
   rollback.depth = depth;
-  rollback.targetStartedAt = iso(now);
+  beginTarget(rollback, now);
   rollback.healthyChecks = [];
   delete rollback.restoredAt;
   takeTarget(context, choice.target, isWarm(snapshot, status.active?.revision, choice.target.revision));
@@ -269,8 +278,10 @@ function startOrPassOver(context: Context): Outcome {
     delete rollback.targetStartedAt;
     return held("RollingBack", "scaled to 0; it goes on when there are pods");
   }
-  rollback.targetStartedAt ??= iso(now);
   const limit = snapshot.policy.deadlineMs * START_SHARE;
+  const waiting = awaitGone(context, limit);
+  if (waiting) return waiting;
+  rollback.targetStartedAt ??= iso(now);
   const waited = elapsed(context, rollback.targetStartedAt);
   if (waited >= limit)
     return nextTarget(context, breaches(context.active), `r${rollback.to.revision} did not get ready`, rollback.depth ?? 1);

@@ -12,6 +12,7 @@ import { childOf } from "../target.ts";
 import { closeRollout, keepStandby, moveTraffic, quarantine, RETURN_STALLS, stall } from "../transitions.ts";
 import { baselineOf } from "../verdict.ts";
 import { isCurrent } from "../window.ts";
+import { awaitRoom, halt, isDown, triesOnce, waitsForRoom } from "./recreate.ts";
 
 const RETRY_BASE_MS = 30_000;
 const RETRY_MAX_MS = 15 * 60_000;
@@ -20,7 +21,8 @@ function reject(context: Context, reason: string, message: string): Outcome {
   const { status } = context;
   const candidate = status.candidate;
   if (!candidate) return undefined;
-  const back = status.active ? `; r${status.active.revision} goes on serving` : "; nothing serves";
+  const how = isDown(context) ? "is brought up again" : "goes on serving";
+  const back = status.active ? `; r${status.active.revision} ${how}` : "; nothing serves";
   quarantine(context, candidate, reason, message);
   closeRollout(context, "Rejected", reason, message);
   tell(context, "Warning", "CandidateRejected", `r${candidate.revision} (${candidate.version}): ${message}${back}`);
@@ -32,6 +34,7 @@ function backOff(context: Context, reason: string, message: string): Outcome {
   const { status, now } = context;
   const rollout = status.rollout;
   if (!rollout) return undefined;
+  if (triesOnce(context)) return halt(context, reason, message);
   const attempt = rollout.attempt ?? 1;
   const delay = Math.min(RETRY_BASE_MS * 2 ** (attempt - 1), RETRY_MAX_MS);
   rollout.attempt = attempt + 1;
@@ -66,7 +69,7 @@ export const candidateFailed: Rule = {
   apply(context) {
     const { status, snapshot } = context;
     const { candidate, rollout } = status;
-    if (!candidate || !rollout || rollout.retryAt) return undefined;
+    if (!candidate || !rollout || rollout.retryAt || rollout.halted) return undefined;
     const { refused } = snapshot;
     if (refused?.revision === candidate.revision && refused.attempt === (rollout.attempt ?? 1)) {
       return backOff(
@@ -103,9 +106,14 @@ function overdue(context: Context, fault: { reason: string; message: string } | 
   const { status, snapshot, now } = context;
   const { candidate, rollout } = status;
   if (!candidate || !rollout) return undefined;
+  if (waitsForRoom(context)) {
+    delete rollout.readyDeadlineSince;
+    return awaitRoom(context);
+  }
   const child = childOf(snapshot, candidate.revision);
   const replicas = snapshot.deployment.spec.replicas ?? 1;
-  if ((child?.current ?? 0) >= replicas) {
+  // While nothing serves, being ready and not let through is an outage as well: the deadline runs on.
+  if ((child?.current ?? 0) >= replicas && !isDown(context)) {
     // The deadline counts only while pods are being waited for: not through holds, pauses and bakes.
     delete rollout.readyDeadlineSince;
     return undefined;
@@ -140,7 +148,8 @@ export const moreTraffic: Rule = {
   apply(context) {
     const { status, snapshot } = context;
     const { candidate, rollout } = status;
-    if (!candidate || !rollout || rollout.retryAt) return undefined;
+    if (!candidate || !rollout || rollout.retryAt || rollout.halted) return undefined;
+    if (rollout.strategy === "Recreate" && status.active && !isDown(context)) return undefined;
     if (returning(status)) return held("ReturnUnderWay", `r${candidate.revision} waits until the return has ended`);
     const activeServes = (childOf(snapshot, status.active?.revision)?.ready ?? 0) > 0;
     const missing = switchGate({
@@ -154,7 +163,8 @@ export const moreTraffic: Rule = {
       promoted: rollout.promoted || snapshot.policy.mode === "Observe",
     });
     if (missing) return held(missing.reason, missing.message);
-    const wait = trafficWaits(context);
+    // Once the old one made room, waiting would only make the outage longer.
+    const wait = isDown(context) ? undefined : trafficWaits(context);
     if (wait) return held(wait.reason, wait.message);
     keepStandby(context, breaches(context.active).length > 0);
     rollout.switchedAt = iso(context.now);
@@ -246,7 +256,9 @@ export const settle: Rule = {
     const { status, snapshot, now } = context;
     const active = status.active;
     const ready = snapshot.active?.ready ?? {};
-    if (!active || (ready[active.revision] ?? 0) === 0) return undefined;
+    if (!active || active.downSince !== undefined || (ready[active.revision] ?? 0) === 0) return undefined;
+    // Endpoints of pods that are gone already are still on their way out of the cache.
+    if ((childOf(snapshot, active.revision)?.ready ?? 0) === 0) return undefined;
     if (Object.entries(ready).some(([revision, count]) => Number(revision) !== active.revision && count > 0)) return undefined;
     const rollback = status.rollback;
     if (returning(status) && rollback?.to?.revision === active.revision && !rollback.restoredAt) {

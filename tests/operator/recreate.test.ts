@@ -1,0 +1,148 @@
+// Recreate with the real operator in simulated time: never two revisions at once, killed at any write, refused before anything is lost.
+
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { PODS, type Pod } from "../../src/sandbox/controllers/kinds.ts";
+import { nameOf, Simulation } from "./simulated.ts";
+import { atRest, begin, closeAll, endOf, guarding, pinned, prepare } from "./story.ts";
+
+// Set, every write is tried in every way; otherwise every third write in one of the ways, in turn.
+const EVERY_WAY = process.env.ROLLGUARD_TEST_EVERY_CRASH !== undefined;
+const WAYS = ["before it is committed", "after it is committed", "and it is committed after the successor began"] as const;
+const strategy = { type: "Recreate", drain: "1s", progressDeadline: "20s" };
+
+beforeEach(() => {
+  // What is random (back-off, jitter) must repeat, so that the n-th write of one run is the n-th of the next.
+  vi.spyOn(Math, "random").mockReturnValue(0.5);
+});
+afterEach(async () => {
+  await closeAll();
+  vi.restoreAllMocks();
+});
+
+/** Notes when pods of two revisions exist at once, ending ones included. */
+function watchRoom(simulation: Simulation): () => string[] {
+  const alive = new Map<string, string>();
+  const together = new Set<string>();
+  simulation.server.watch(PODS, ({ type, object }) => {
+    const revision = (object as Pod).metadata.labels?.["rollguard.dev/revision"] ?? "";
+    if (type === "DELETED") alive.delete(object.metadata.uid);
+    else alive.set(object.metadata.uid, revision);
+    const now = [...new Set(alive.values())].sort();
+    if (now.length > 1) together.add(now.join(" and "));
+  });
+  return () => [...together];
+}
+
+/** v1 is proven; v2 takes its room, breaches, and v1 has the room and the traffic back. */
+async function story(simulation: Simulation): Promise<object> {
+  await prepare(simulation);
+  await simulation.apply(pinned("v1", { strategy }));
+  await simulation.until("proven", ({ status }) => status?.lastHealthy?.version === "v1" && status.phase === "Guarding");
+  await simulation.apply(pinned("v2", { strategy }));
+  await simulation.until("rolled back", ({ status }) => status?.phase === "RolledBack");
+  await atRest(simulation);
+  return endOf(simulation);
+}
+
+describe("Recreate", () => {
+  test("Killed after any request: the old one is gone first, it comes back by itself, and the end is the same", {
+    timeout: 180_000,
+  }, async () => {
+    const whole = begin();
+    const room = watchRoom(whole);
+    const expected = await story(whole);
+    expect(room()).toEqual([]);
+    expect(expected).toMatchObject({
+      phase: "RolledBack",
+      traffic: [1, 2, 1],
+      history: [
+        "1 Rollout  to r1 v1 Proven Pin",
+        "2 Rollout r1 v1 to r2 v2 RolledBack Pin",
+        "3 Return r2 v2 to r1 v1 Verified Breach",
+      ],
+      children: ["toy-r1 2"],
+    });
+    const last = whole.writes.findLastIndex((write) => write.path.resource !== "leases");
+    const points = whole.writes.slice(0, last + 1).map(nameOf);
+    const different: string[] = [];
+    for (const [index, name] of points.entries()) {
+      for (const [place, way] of WAYS.entries()) {
+        if (!EVERY_WAY && place !== (index / WAYS.length) % WAYS.length) continue;
+        const { end, killed, together } = await killedAt(index, way);
+        if (killed !== name) different.push(`write ${index}: ${killed} in place of ${name}`);
+        else if (together.length > 0) different.push(`killed at write ${index} (${name}) ${way}: pods of ${together}`);
+        else if (JSON.stringify(end) !== JSON.stringify(expected))
+          different.push(`killed at write ${index} (${name}) ${way}: ${JSON.stringify(end)}`);
+      }
+    }
+    expect(different).toEqual([]);
+  });
+
+  test("a candidate that the API server refuses: a dry run says so before anything is scaled down, and nothing is tried again by itself", async () => {
+    const simulation = await guarding({ strategy });
+    const refused: string[] = [];
+    simulation.onWrite = (write) => {
+      if (write.path.resource !== "deployments" || write.path.name !== "toy-r2") return undefined;
+      refused.push(nameOf(write));
+      return { before: { do: "refuse", status: 422, reason: "Invalid" } };
+    };
+    await simulation.apply(pinned("v2", { strategy }));
+    await simulation.until("stalled", ({ status }) => status?.reason === "InvalidTemplate");
+    await simulation.clock.advance(120_000);
+    expect(simulation.get({ group: "apps", version: "v1", resource: "deployments" }, "toy-r1").spec?.replicas).toBe(2);
+    const many = refused.length;
+    expect(many).toBeGreaterThan(0);
+    await simulation.clock.advance(600_000);
+    expect(refused.length).toBe(many);
+    // The template is good again; only a person's retry tries it.
+    simulation.onWrite = undefined;
+    simulation.errorShare = () => 0.01;
+    await simulation.clock.advance(120_000);
+    expect(simulation.traffic).toEqual([1]);
+    await simulation.apply(pinned("v2", { strategy }, { annotations: { "rollguard.dev/retry": "v2/1" } }));
+    await simulation.until("proven", ({ status }) => status?.lastHealthy?.version === "v2");
+  });
+
+  test("a candidate whose pods the cluster can't start: the old one comes back, and it is not tried again", async () => {
+    const simulation = await guarding({ strategy });
+    const room = watchRoom(simulation);
+    simulation.starts = (revision) => revision !== 2;
+    await simulation.apply(pinned("v2", { strategy }));
+    await simulation.until("back", ({ status }) => status?.phase === "Stalled" && status.rollback?.outcome === "Verified");
+    expect(simulation.deployment()?.status).toMatchObject({
+      reason: "ProgressDeadlineExceeded",
+      rollback: { trigger: "Fault", from: { version: "v2" }, to: { version: "v1" }, warm: false },
+    });
+    expect(simulation.deployment()?.status?.quarantine ?? []).toEqual([]);
+    expect(simulation.traffic).toEqual([1]);
+    expect(room()).toEqual([]);
+    const made = simulation.writes.length;
+    simulation.starts = () => true;
+    await simulation.clock.advance(600_000);
+    expect(simulation.traffic).toEqual([1]);
+    expect(simulation.writes.slice(made).filter((write) => write.path.resource !== "leases")).toEqual([]);
+  });
+});
+
+async function killedAt(index: number, way: (typeof WAYS)[number]) {
+  const simulation = new Simulation();
+  const room = watchRoom(simulation);
+  simulation.operator();
+  let killed = "";
+  simulation.onWrite = (write, place) => {
+    if (killed !== "" || place !== index) return undefined;
+    killed = nameOf(write);
+    write.by.kill();
+    simulation.operator();
+    if (way === "before it is committed") return { before: { do: "hang" } };
+    // The lease is good for ten seconds; then the successor acts, and only then does this one arrive.
+    return way === "after it is committed" ? undefined : { before: { do: "delay", ms: 11_500 } };
+  };
+  try {
+    return { end: await story(simulation), killed, together: room() };
+  } catch (error) {
+    return { end: { error: String(error) }, killed, together: room() };
+  } finally {
+    await simulation.close();
+  }
+}
