@@ -10,6 +10,8 @@ export const LABELS = {
   deployment: `${GROUP}/deployment`,
   /** Number of the revision, as text. */
   revision: `${GROUP}/revision`,
+  /** On a ControllerRevision that is none of a revision: what it keeps, `policy`. */
+  keeps: `${GROUP}/keeps`,
   /** On a namespace: the environment that history entries name. */
   environment: `${GROUP}/environment`,
 } as const;
@@ -60,6 +62,8 @@ export const previewName = (deployment: string): string => `${deployment}-previe
 /** Name of a revision's own copy of a ConfigMap. */
 export const configMapCopyName = (deployment: string, revision: number, configMap: string): string =>
   `${childName(deployment, revision)}-${configMap}`;
+/** Name of the ControllerRevision that keeps the layers of the policy in force. */
+export const keptPolicyName = (deployment: string, hash: string): string => `${deployment}-policy-${hash.slice(0, 10)}`;
 /** Name of a transition's RolloutRecord. */
 export const recordName = (deployment: string, sequence: number): string => `${deployment}-${sequence}`;
 

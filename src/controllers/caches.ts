@@ -1,18 +1,22 @@
 // What the operator watches, each kind trimmed to the fields that it reads, and which deployment each change concerns.
 
+import { isDeepStrictEqual } from "node:util";
+import type { ClusterRollbackPolicy } from "../api/clusterrollbackpolicy.ts";
 import type { MetricSource } from "../api/metricsource.ts";
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import type { ModelVersion } from "../api/modelversion.ts";
 import { FIELD_MANAGER, GROUP, LABELS } from "../api/names.ts";
 import type { RollbackPolicy } from "../api/rollbackpolicy.ts";
+import type { RollguardConfig } from "../api/rollguardconfig.ts";
 import type { Clock } from "../clock.ts";
 import { configMapHash } from "../core/hash.ts";
-import { configMapsOf } from "../core/render.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { ConfigMap, ControllerRevision, Deployment, EndpointSlice, KubeObject, Pod, Service } from "../kube/objects.ts";
 import { Reflector } from "../kube/reflector.ts";
 import { RESOURCES, type Resource } from "../kube/resources.ts";
 import type { Logger } from "../log.ts";
+import { concernsPolicy, concernsVersion, namedKey, namesConfigMap, numbersOf, policiesChanged, versionsOf } from "./concerns.ts";
+import { Owned, ownerKey } from "./owned.ts";
 
 /** A ModelDeployment as cached: who owns the field of its pin is read before the managed fields are dropped. */
 export type CachedDeployment = ModelDeployment & {
@@ -29,12 +33,6 @@ export const keyOf = (object: KubeObject): string => `${object.metadata.namespac
 export function splitKey(key: string): { namespace: string; name: string } {
   const slash = key.indexOf("/");
   return { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
-}
-
-/** The deployment that an object of ours belongs to, by its label. */
-function ownerKey(object: KubeObject): string | undefined {
-  const name = object.metadata.labels?.[LABELS.deployment];
-  return name === undefined ? undefined : `${object.metadata.namespace ?? ""}/${name}`;
 }
 
 function pinManager(object: KubeObject): string | undefined {
@@ -84,30 +82,6 @@ function trimPod(pod: Pod): Pod {
   };
 }
 
-/** Objects by the deployment that their label names. */
-class Owned<T extends KubeObject> {
-  #byOwner = new Map<string, Map<string, T>>();
-
-  of(key: string): T[] {
-    return [...(this.#byOwner.get(key)?.values() ?? [])];
-  }
-
-  set(object: T): void {
-    const owner = ownerKey(object);
-    if (owner === undefined) return;
-    const group = this.#byOwner.get(owner) ?? new Map<string, T>();
-    group.set(object.metadata.name, object);
-    this.#byOwner.set(owner, group);
-  }
-
-  remove(object: T): void {
-    const owner = ownerKey(object);
-    const group = owner === undefined ? undefined : this.#byOwner.get(owner);
-    group?.delete(object.metadata.name);
-    if (owner !== undefined && group?.size === 0) this.#byOwner.delete(owner);
-  }
-}
-
 export interface CachesOptions {
   client: KubeClient;
   clock: Clock;
@@ -118,12 +92,16 @@ export interface CachesOptions {
   onChange(key: string): void;
   /** A version whose status may have to change. */
   onVersion(key: string): void;
+  /** A policy or source whose status may have to change, as `<kind>/<namespace>/<name>`. */
+  onNamed(key: string): void;
 }
 
 export class Caches {
   readonly deployments: Reflector<CachedDeployment>;
   readonly versions: Reflector<ModelVersion & KubeObject>;
   readonly policies: Reflector<RollbackPolicy & KubeObject>;
+  readonly clusterPolicies: Reflector<ClusterRollbackPolicy & KubeObject>;
+  readonly configs: Reflector<RollguardConfig & KubeObject>;
   readonly sources: Reflector<MetricSource & KubeObject>;
   readonly configMaps: Reflector<CachedConfigMap>;
   readonly nodes: Reflector<KubeObject & { status?: { conditions?: { type: string; status: string }[] } }>;
@@ -133,13 +111,15 @@ export class Caches {
   readonly services = new Owned<Service>();
   readonly slices = new Owned<EndpointSlice>();
   readonly revisions = new Owned<ControllerRevision>();
+  /** ControllerRevisions that keep the layers of a policy. */
+  readonly keptPolicies = new Owned<ControllerRevision>();
   readonly records = new Owned<KubeObject>();
   #all: Reflector<KubeObject>[] = [];
   #options: CachesOptions;
 
   constructor(options: CachesOptions) {
     this.#options = options;
-    const { onChange, onVersion } = options;
+    const { onChange, onVersion, onNamed } = options;
     this.deployments = this.#watch<CachedDeployment>(
       RESOURCES.modelDeployments,
       (object, previous) => {
@@ -147,6 +127,8 @@ export class Caches {
         // Also what it no longer uses: that version's status has to say so.
         for (const version of new Set([...versionsOf(object), ...(previous ? versionsOf(previous) : [])]))
           onVersion(`${object.metadata.namespace ?? ""}/${version}`);
+        const exists = this.deployments.get(object.metadata.namespace, object.metadata.name) !== undefined;
+        for (const policy of policiesChanged(object, previous, exists)) onNamed(policy);
       },
       { trim: trimDeployment },
     );
@@ -154,10 +136,45 @@ export class Caches {
       onVersion(keyOf(object));
       this.#each(object, (one) => concernsVersion(one, object.metadata.name));
     });
-    this.policies = this.#watch(RESOURCES.rollbackPolicies, (object) =>
-      this.#each(object, (one) => one.spec.policy?.name === object.metadata.name),
+    this.policies = this.#watch(RESOURCES.rollbackPolicies, (object) => {
+      onNamed(namedKey(object));
+      this.#each(
+        object,
+        ({ spec: { policy } }) => policy?.kind !== "ClusterRollbackPolicy" && policy?.name === object.metadata.name,
+      );
+    });
+    this.clusterPolicies = this.#watch<ClusterRollbackPolicy & KubeObject>(
+      RESOURCES.clusterRollbackPolicies,
+      (object, previous) => {
+        onNamed(namedKey(object));
+        // What selected a deployment before and does no longer ends there.
+        this.#each(
+          object,
+          (one) => concernsPolicy(this, one, object) || (previous !== undefined && concernsPolicy(this, one, previous)),
+        );
+      },
+      { cluster: true },
     );
-    this.sources = this.#watch(RESOURCES.metricSources, () => undefined, { cluster: true });
+    this.configs = this.#watch<RollguardConfig & KubeObject>(
+      RESOURCES.rollguardConfigs,
+      (object, previous) => {
+        // Also when it is deleted.
+        const now = this.configs.get(undefined, object.metadata.name)?.spec.defaults?.policy;
+        if (now !== previous?.spec.defaults?.policy) this.#each(object, (one) => one.spec.policy === undefined);
+      },
+      { cluster: true },
+    );
+    this.sources = this.#watch(
+      RESOURCES.metricSources,
+      (object, previous) => {
+        onNamed(namedKey(object));
+        // A policy says whether its sources exist.
+        if (previous && this.sources.get(undefined, object.metadata.name)) return;
+        for (const policy of [...this.policies.list(), ...this.clusterPolicies.list()])
+          if (policy.spec.checks?.some((check) => check.source === object.metadata.name)) onNamed(namedKey(policy));
+      },
+      { cluster: true },
+    );
     this.configMaps = this.#watch<CachedConfigMap>(
       RESOURCES.configMaps,
       (object) => this.#each(object, (one) => namesConfigMap(one, object.metadata.name)),
@@ -166,12 +183,21 @@ export class Caches {
       },
     );
     this.nodes = this.#watch(RESOURCES.nodes, () => undefined, { cluster: true });
-    this.namespaces = this.#watch(RESOURCES.namespaces, () => undefined, { cluster: true });
+    this.namespaces = this.#watch(
+      RESOURCES.namespaces,
+      (object, previous) => {
+        if (isDeepStrictEqual(object.metadata.labels, previous?.metadata.labels)) return;
+        for (const deployment of this.deployments.list(object.metadata.name)) onChange(keyOf(deployment));
+      },
+      { cluster: true },
+    );
     this.#owned(RESOURCES.deployments, this.children);
     this.#owned(RESOURCES.pods, this.pods, trimPod);
     this.#owned(RESOURCES.services, this.services);
     this.#owned(RESOURCES.endpointSlices, this.slices);
-    this.#owned(RESOURCES.controllerRevisions, this.revisions);
+    this.#owned<ControllerRevision>(RESOURCES.controllerRevisions, (object) =>
+      object.metadata.labels?.[LABELS.keeps] === undefined ? this.revisions : this.keptPolicies,
+    );
     this.#owned(RESOURCES.rolloutRecords, this.records, ({ apiVersion, kind, metadata, ...rest }) => ({
       apiVersion,
       kind,
@@ -206,7 +232,7 @@ export class Caches {
     return reflector;
   }
 
-  #owned<T extends KubeObject>(resource: Resource, into: Owned<T>, trim?: (object: T) => T): void {
+  #owned<T extends KubeObject>(resource: Resource, into: Owned<T> | ((object: T) => Owned<T>), trim?: (object: T) => T): void {
     const { client, clock, logger, namespace, onChange } = this.#options;
     const reflector = new Reflector<T>({
       client,
@@ -217,9 +243,10 @@ export class Caches {
       ...(namespace === undefined ? {} : { namespace }),
       ...(trim ? { trim } : {}),
       onChange: (type, _key, object, previous) => {
-        if (previous) into.remove(previous);
-        if (type === "DELETED") into.remove(object);
-        else into.set(object);
+        const place = (one: T) => (typeof into === "function" ? into(one) : into);
+        if (previous) place(previous).remove(previous);
+        if (type === "DELETED") place(object).remove(object);
+        else place(object).set(object);
         for (const key of new Set([ownerKey(object), previous && ownerKey(previous)])) if (key !== undefined) onChange(key);
       },
     });
@@ -232,29 +259,6 @@ export class Caches {
       if (concerns(deployment)) this.#options.onChange(keyOf(deployment));
     }
   }
-}
-
-/** What a record must tell to go on counting after its deployment was made again. */
-function numbersOf(rest: object): { sequence: number; uid: string; revision: number } {
-  const spec = (rest as { spec?: { sequence?: number; deployment?: { uid?: string }; to?: { revision?: number } } }).spec;
-  return { sequence: spec?.sequence ?? 0, uid: spec?.deployment?.uid ?? "", revision: spec?.to?.revision ?? 0 };
-}
-
-function versionsOf({ spec, status }: CachedDeployment): Set<string> {
-  const refs = [status?.active, status?.candidate, status?.standby, ...(status?.quarantine ?? [])];
-  return new Set([spec.version, ...refs.flatMap((ref) => (ref ? [ref.version] : []))]);
-}
-
-function concernsVersion(deployment: CachedDeployment, version: string): boolean {
-  const { status, spec } = deployment;
-  if (spec.version === version) return true;
-  return (
-    [status?.active, status?.candidate, status?.standby].some((ref) => ref?.version === version) || status?.pending !== undefined
-  );
-}
-
-function namesConfigMap(deployment: CachedDeployment, name: string): boolean {
-  return configMapsOf(deployment.spec.template as Record<string, unknown>).some((one) => one.name === name);
 }
 
 export { FIELD_MANAGER };

@@ -292,7 +292,7 @@ async function prune(
 }
 
 /** Runs every step, whatever becomes of the others, and throws the first error at the end. */
-async function eachStep(steps: readonly (() => Promise<void>)[]): Promise<void> {
+export async function eachStep(steps: readonly (() => Promise<void>)[]): Promise<void> {
   const errors: unknown[] = [];
   for (const step of steps) await step().catch((error: unknown) => errors.push(error));
   if (errors.length > 0) throw errors.find((error) => error instanceof ChildRefused || error instanceof NameTaken) ?? errors[0];

@@ -3,7 +3,6 @@
 
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import type { CheckProfile } from "../core/baseline.ts";
-import type { Policy } from "../core/policy.ts";
 import type { ProbeFacts, RefusedChild, RevisionRef, TriedChild } from "../core/snapshot.ts";
 
 /** True where resource version `a` is newer than `b`. They are decimal numbers that grow (KEP-5504 makes this a promise). */
@@ -17,18 +16,10 @@ const attemptOf = (candidate: RevisionRef) => `${candidate.hash}/${candidate.jud
 export class Memory {
   #written = new Map<string, ModelDeployment>();
   #profiles = new WeakMap<object, CheckProfile[]>();
-  #policies = new WeakMap<object, Policy>();
   #taken = new Map<string, string>();
   #refused = new Map<string, RefusedChild>();
   #tried = new Map<string, TriedChild>();
   #probes = new Map<string, ProbeFacts & { attempt: string }>();
-
-  /** What an object of the cache resolves to: made once for it, since every sample asks. */
-  policy(object: object, resolve: () => Policy): Policy {
-    const known = this.#policies.get(object) ?? resolve();
-    this.#policies.set(object, known);
-    return known;
-  }
 
   /** The profiles that an object of the cache keeps, read once. */
   profiles(object: object, read: () => CheckProfile[]): CheckProfile[] {

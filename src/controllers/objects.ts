@@ -86,6 +86,18 @@ export function controllerRevision(deployment: ModelDeployment, revision: number
   };
 }
 
+/** What keeps the layers of the policy in force. Its data can't be changed: other layers are another object. */
+export function keptPolicy(deployment: ModelDeployment, name: string, revision: number, data: object): ControllerRevision {
+  const labels = { [LABELS.deployment]: deployment.metadata.name, [LABELS.keeps]: "policy" };
+  return {
+    apiVersion: "apps/v1",
+    kind: "ControllerRevision",
+    metadata: meta(deployment, name, labels, {}),
+    revision,
+    data,
+  };
+}
+
 /** The revision's own, immutable copy of a ConfigMap: a rollback brings the old content back even when Git pruned the original. */
 export function configMapCopy(deployment: ModelDeployment, revision: number, original: ConfigMap): ConfigMap {
   const { name } = deployment.metadata;

@@ -1,7 +1,6 @@
 // Gathers everything that one decision looks at: the only place where caches, memory and samples come together.
 
 import { ANNOTATIONS, LABELS, previewName, REQUESTS } from "../api/names.ts";
-import { resolvePolicy } from "../core/resolve.ts";
 import type { Child, PersonRequest, PodFacts, RequestKind, ServiceFacts, Snapshot } from "../core/snapshot.ts";
 import type { EndpointSlice } from "../kube/objects.ts";
 import { sanitizeLine } from "../text.ts";
@@ -19,12 +18,14 @@ import {
 } from "./facts.ts";
 import type { Memory } from "./memory.ts";
 import { resolvePin } from "./pin.ts";
+import type { Policies } from "./policies.ts";
 import type { Sampler } from "./sampler.ts";
 
 export interface Observer {
   caches: Caches;
   memory: Memory;
   sampler: Sampler;
+  policies: Policies;
   /** The operator's --environment; empty: only the namespace's label counts. */
   environment: string;
 }
@@ -111,26 +112,9 @@ function environmentOf(observer: Observer, namespace: string): string {
   return [observer.environment, label].filter((one) => one !== undefined && one !== "").join("/");
 }
 
-/** The policy of a deployment; a name that does not exist (yet) leaves the built-in checks, which the status then names. */
-function policyOf({ caches, memory }: Pick<Observer, "caches" | "memory">, deployment: CachedDeployment) {
-  const wanted = deployment.spec.policy;
-  const policy =
-    wanted && wanted.kind !== "ClusterRollbackPolicy"
-      ? caches.policies.get(deployment.metadata.namespace, wanted.name)
-      : undefined;
-  if (!policy) return memory.policy(caches, () => resolvePolicy(undefined));
-  return memory.policy(policy, () =>
-    resolvePolicy(policy.spec, {
-      kind: policy.kind,
-      name: policy.metadata.name,
-      generation: policy.metadata.generation ?? 0,
-    }),
-  );
-}
-
 /** @param deployment the newest state that is known of it; see Memory */
 export function observe(observer: Observer, key: string, deployment: CachedDeployment): Snapshot {
-  const { caches, memory, sampler } = observer;
+  const { caches, memory, sampler, policies } = observer;
   const { namespace } = splitKey(key);
   const isRevoked = (version: string) => caches.versions.get(namespace, version)?.spec.lifecycle === "Revoked";
   const { recorded, ...floor } = floorOf(caches, key, deployment.metadata.uid);
@@ -155,7 +139,7 @@ export function observe(observer: Observer, key: string, deployment: CachedDeplo
           .sort(),
       (name) => caches.configMaps.get(namespace, name)?.contentHash,
     ),
-    policy: policyOf(observer, deployment),
+    policy: policies.of(key, deployment),
     // What an earlier deployment of this name left is not ours, and about to be collected.
     revisions: caches.revisions
       .of(key)

@@ -18,10 +18,13 @@ import { Caches, splitKey } from "./caches.ts";
 import type { Executor } from "./execute.ts";
 import { revisionOf } from "./facts.ts";
 import { Memory } from "./memory.ts";
+import { reconcileNamed } from "./named.ts";
 import { podsOf } from "./observe.ts";
+import { Policies } from "./policies.ts";
 import { Prober } from "./prober.ts";
 import { Reconciler } from "./reconcile.ts";
 import { Sampler } from "./sampler.ts";
+import { SourceHealth } from "./sourcehealth.ts";
 import { Sources } from "./sources.ts";
 import { reconcileVersion } from "./versions.ts";
 
@@ -40,8 +43,8 @@ export interface OperatorDeps {
 /** A write may take as long as this; the lease must be held for longer when it begins. */
 const WRITE_LIMIT_MS = 4000;
 
-/** How long changes of a version's users are gathered before its status is written. */
-const VERSION_DELAY_MS = 1000;
+/** How long changes of a version's or policy's users are gathered before its status is written. */
+const GATHER_MS = 1000;
 
 /** Thrown where a write was due and the lease is no longer ours for sure. */
 export class NotLeading extends Error {}
@@ -146,6 +149,7 @@ async function lead(
   signal.addEventListener("abort", end, { once: true });
   const queue = new WorkQueue({ clock });
   const versions = new WorkQueue({ clock });
+  const named = new WorkQueue({ clock });
   const memory = new Memory();
   const { namespaces } = options;
   const isWatched = (key: string) => namespaces === undefined || namespaces.includes(splitKey(key).namespace);
@@ -161,7 +165,8 @@ async function lead(
       if (isWatched(key)) queue.add(key);
     },
     // Many deployments of one version change together: one write for all of them.
-    onVersion: (key) => versions.addAfter(key, VERSION_DELAY_MS),
+    onVersion: (key) => versions.addAfter(key, GATHER_MS),
+    onNamed: (key) => named.addAfter(key, GATHER_MS),
   });
   const sources = new Sources({
     client,
@@ -171,6 +176,7 @@ async function lead(
     onQuery: (source) => metrics.sourceQueries.inc({ source }),
     ...(deps.sourceDispatcher === undefined ? {} : { dispatcher: deps.sourceDispatcher }),
   });
+  const sourceHealth = new SourceHealth(clock, (source) => named.addAfter(`MetricSource//${source}`, GATHER_MS));
   const sampler = new Sampler({
     clock,
     now: () => client.serverNow(),
@@ -180,7 +186,8 @@ async function lead(
       targets: scrapeTargets(caches, key, revision, (source && caches.sources.get(undefined, source)?.spec.pods) || {}),
     }),
     onSample: (key, { urgent }) => (urgent ? queue.addUrgent(key) : queue.add(key)),
-    onReading: (source, kind, seconds) => {
+    onReading: (source, kind, seconds, message) => {
+      sourceHealth.note(source, kind === "Error" ? (message ?? "no answer") : undefined);
       metrics.sourceRequests.inc({ source, outcome: kind });
       metrics.sourceDuration.observe({ source }, seconds);
     },
@@ -197,6 +204,7 @@ async function lead(
     ...executor,
     memory,
     sampler,
+    policies: new Policies(caches),
     environment: options.environment,
     prober,
     events,
@@ -204,6 +212,10 @@ async function lead(
     logger,
     fetch: { image: options.fetchImage, command: options.fetchCommand },
   });
+  const runStatuses = (from: WorkQueue, write: (key: string) => Promise<void>) => {
+    const handle = (key: string) => write(key).then(() => ({}));
+    return runWorkers({ queue: from, concurrency: 1, clock, logger, handle }, term.signal);
+  };
   metrics.leader.set(1);
   // Counted when they are asked for: a gauge that is kept up to date in every pass would cost more and could drift.
   gaugeOf(metrics.queueDepth, (set) => {
@@ -245,18 +257,14 @@ async function lead(
         },
         term.signal,
       ),
-      runWorkers(
-        {
-          queue: versions,
-          concurrency: 1,
-          clock,
-          logger,
-          handle: async (key) => {
-            await reconcileVersion(executor, key, () => client.serverNow());
-            return {};
-          },
-        },
-        term.signal,
+      runStatuses(versions, (key) => reconcileVersion(executor, key, () => client.serverNow())),
+      runStatuses(named, (key) =>
+        reconcileNamed(
+          executor,
+          key,
+          (source) => sourceHealth.of(source),
+          () => client.serverNow(),
+        ),
       ),
     ]);
   } catch (error) {

@@ -13,7 +13,7 @@ import type { Logger } from "../log.ts";
 import type { Metrics } from "../telemetry.ts";
 import { sanitizeLine } from "../text.ts";
 import { type CachedDeployment, splitKey } from "./caches.ts";
-import { ChildRefused, carryOut, type Executor, NameTaken, writeStatus } from "./execute.ts";
+import { ChildRefused, carryOut, type Executor, eachStep, NameTaken, writeStatus } from "./execute.ts";
 import { decisionOf, isControlledBy, type KeptRevision } from "./facts.ts";
 import { type Observer, observe } from "./observe.ts";
 import { keep } from "./pin.ts";
@@ -45,7 +45,7 @@ export class Reconciler {
 
   /** @returns in how many ms to look again at the latest */
   async reconcile(key: string): Promise<{ requeueAfterMs?: number }> {
-    const { caches, memory, sampler, prober, client } = this.#deps;
+    const { caches, memory, sampler, prober, client, policies } = this.#deps;
     const { namespace, name } = splitKey(key);
     const known = memory.latest(key, caches.deployments.get(namespace, name)) as CachedDeployment | undefined;
     // One that is being deleted is left alone: nothing is created or scaled.
@@ -54,6 +54,7 @@ export class Reconciler {
       prober.forget(key);
       memory.forget(key);
       this.#profiles.forget(key);
+      policies.forget(key);
       return {};
     }
     const deployment = await this.#newest(key, known);
@@ -72,7 +73,10 @@ export class Reconciler {
     try {
       again = await this.#act(key, after, snapshot, wanted);
     } finally {
-      await writeRecords(this.#deps, key, after, snapshot, this.#written);
+      await eachStep([
+        () => policies.keep(this.#deps, key, after),
+        () => writeRecords(this.#deps, key, after, snapshot, this.#written),
+      ]);
     }
     await this.#profiles.note(this.#deps, key, after, snapshot, now);
     if (decision.acted) return { requeueAfterMs: 1 };

@@ -68,6 +68,14 @@ function asked(check: Check | undefined): { source?: string; query?: string } {
   return { ...(check.source === undefined ? {} : { source: check.source }), ...(query === undefined ? {} : { query }) };
 }
 
+/** A record has room for so many fields, each with a path of so many characters. */
+const [MAX_ORIGINS, MAX_FIELD] = [500, 256];
+
+function recordedPolicy({ names, generations, hash, mode, origins }: Policy): NonNullable<RolloutRecordSpec["policy"]> {
+  const kept = origins.slice(0, MAX_ORIGINS).map(({ field, layer }) => ({ field: field.slice(0, MAX_FIELD), layer }));
+  return { names, generations, hash, mode, ...(kept.length > 0 ? { origins: kept } : {}) };
+}
+
 /** The record of one entry. Pure. */
 export function recordOf(
   deployment: ModelDeployment,
@@ -92,7 +100,7 @@ export function recordOf(
       ...(recorded.from ? { from: recorded.from } : {}),
       ...(recorded.to ? { to: recorded.to } : {}),
       ...(changes.length > 0 ? { changes } : {}),
-      policy: { names: policy.names, generations: policy.generations, hash: policy.hash, mode: policy.mode },
+      policy: recordedPolicy(policy),
       checks: (checks ?? []).map((check) => ({ ...check, ...asked(policy.checks.find((one) => one.name === check.name)) })),
       ...(about?.check === undefined ? {} : { check: about.check }),
       ...(about?.depth === undefined ? {} : { depth: about.depth }),

@@ -52,8 +52,8 @@ export interface SamplerDeps {
   /** The pods of a revision as they are now. */
   pods(key: string, revision: number, source?: string): { facts: PodFacts[]; targets: PodTarget[] };
   onSample(key: string, notice: SampleNotice): void;
-  /** For the operator's own metrics. */
-  onReading(source: string, kind: string, seconds: number): void;
+  /** For the operator's own metrics, and the status of the source. */
+  onReading(source: string, kind: string, seconds: number, message?: string): void;
 }
 
 interface Entry {
@@ -202,7 +202,7 @@ export class Sampler {
       (): Reading => ({ at: this.#deps.now(), kind: "Error", message: "the reading was given up" }),
     );
     const took = this.#deps.clock.monotonic() - started;
-    if (check.source !== undefined) this.#deps.onReading(check.source, reading.kind, took / 1000);
+    if (check.source !== undefined) this.#deps.onReading(check.source, reading.kind, took / 1000, reading.message);
     if (entry.abort.signal.aborted) return;
     // While it was asked, the judging may have begun anew: an answer to the old question is thrown away.
     if (entry.job === job || isCurrent(entry.window, check, job.judgedFrom)) addReading(entry.window, entry.job.check, reading);

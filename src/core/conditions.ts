@@ -5,9 +5,10 @@ import type { Condition } from "../api/common.ts";
 import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
 import { revisionLabels } from "../api/names.ts";
 import type { Phase } from "../api/reasons.ts";
-import { type Context, iso, isQuarantined, returning } from "./context.ts";
+import { type Context, iso, isQuarantined, returning, tell } from "./context.ts";
 import type { Finding } from "./evidence.ts";
 import { PHASES } from "./phases.ts";
+import { digest } from "./resolve.ts";
 import { childOf, chooseTarget } from "./target.ts";
 
 /** The phase that a status is in; derived, so that it can't disagree with what it stands for. */
@@ -211,6 +212,14 @@ function checkLines(context: Context): NonNullable<ModelDeploymentStatus["checks
   });
 }
 
+/** The policy in force; what there is to say about it is also told, once. */
+function policyInForce(context: Context): NonNullable<ModelDeploymentStatus["policy"]> {
+  const { names, generations, hash, current, notice } = context.snapshot.policy;
+  if (notice !== undefined && context.before.policy?.message !== notice)
+    tell(context, "Warning", current ? "PolicyRefused" : "PolicyNotCurrent", notice, digest(notice));
+  return { names, generations, hash, current, ...(notice === undefined ? {} : { message: notice }) };
+}
+
 /** Writes all that is derived into the draft. */
 export function summarize(context: Context): void {
   const { status, snapshot } = context;
@@ -233,5 +242,5 @@ export function summarize(context: Context): void {
   status.selector = Object.entries(labels)
     .map(([key, label]) => `${key}=${label}`)
     .join(",");
-  status.policy = { names: snapshot.policy.names, generations: snapshot.policy.generations, hash: snapshot.policy.hash };
+  status.policy = policyInForce(context);
 }

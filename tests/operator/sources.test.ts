@@ -72,6 +72,7 @@ beforeAll(async () => {
     logger: silentLogger,
     onChange: () => undefined,
     onVersion: () => undefined,
+    onNamed: () => undefined,
   });
   await caches.start(stop.signal);
   sources = new Sources({ client, caches, clock: systemClock, operatorNamespace: "rollguard-system" });
