@@ -1,9 +1,9 @@
 // What can be wrong with a policy although the API server took it: rules between fields, and cron expressions.
 // Each problem names the field and says how to mend it.
 
-import { Cron } from "croner";
 import { parseDuration } from "../api/common.ts";
 import type { Check, RollbackPolicySpec } from "../api/rollbackpolicy.ts";
+import { freezeProblem } from "./freeze.ts";
 
 /** What can't hold within one check. */
 export function checkProblems(check: Check): string[] {
@@ -22,17 +22,6 @@ export function checkProblems(check: Check): string[] {
   return found;
 }
 
-function freezeProblem({ schedule, timeZone }: NonNullable<RollbackPolicySpec["freeze"]>[number]): string | undefined {
-  try {
-    const cron = new Cron(schedule, { mode: "5-part", timezone: timeZone ?? "UTC", paused: true });
-    // The pattern is read at once, the time zone only when it is used.
-    cron.nextRun(new Date(0));
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-}
-
 /** Why a policy can't be used; empty: it can. */
 export function policyProblems(spec: RollbackPolicySpec): string[] {
   const checks = spec.checks ?? [];
@@ -40,13 +29,9 @@ export function policyProblems(spec: RollbackPolicySpec): string[] {
   return [
     ...twice.map((check) => `checks[${check.name}]: there are two of that name; rename one`),
     ...checks.flatMap(checkProblems),
-    ...(spec.freeze ?? []).flatMap((freeze, index) => {
-      const problem = freezeProblem(freeze);
-      return problem === undefined
-        ? []
-        : [
-            `freeze[${index}]: "${freeze.schedule}" in ${freeze.timeZone ?? "UTC"} is no schedule: ${problem}; write it as 0 18 * * 5`,
-          ];
+    ...(spec.freeze ?? []).flatMap(({ schedule, duration, timeZone = "UTC" }, index) => {
+      const problem = freezeProblem({ schedule, durationMs: parseDuration(duration), timeZone });
+      return problem === undefined ? [] : [problem.replace(/^freeze/, `freeze[${index}]`)];
     }),
   ];
 }

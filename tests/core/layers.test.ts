@@ -45,7 +45,7 @@ const VALUES: Record<string, [unknown, unknown]> = {
   ],
   "rollback.maxDepth": [3, 2],
   "rollback.verify": ["1m", "5m"],
-  "rollback.deadline": ["20m", "10m"],
+  "rollback.deadline": ["12m", "5m"],
   "checks[].source": ["prometheus", "other"],
   "checks[].query": ["q", "other"],
   "checks[].ratio.numerator": ["a", "other"],
