@@ -1,12 +1,20 @@
-// `npm run generate` writes crds/*.yaml and docs/reference/*.md from the zod schemas; `--check` exits 1 where they are stale.
+// `npm run generate` writes crds/*.yaml and docs/reference/*.md from the zod schemas, and docs/matrix.md from the decisions;
+// `--check` exits 1 where they are stale.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { load } from "js-yaml";
 import { generatedFiles } from "../src/api/generated.ts";
+import type { ModelDeployment } from "../src/api/modeldeployment.ts";
+import type { RollbackPolicy } from "../src/api/rollbackpolicy.ts";
 import { policyLayersPage } from "../src/core/layerspage.ts";
+import { matrixPage } from "../src/trial/docs.ts";
 
 const root = join(import.meta.dirname, "..");
 const check = process.argv.includes("--check");
-const files = generatedFiles().set("docs/policy-layers.md", policyLayersPage());
+const example = (name: string) => load(readFileSync(join(root, "examples/digits", name), "utf8"));
+const { spec: policy } = example("policy.yaml") as RollbackPolicy;
+const { spec: deployment } = example("deployment.yaml") as ModelDeployment;
+const files = generatedFiles().set("docs/policy-layers.md", policyLayersPage()).set("docs/matrix.md", matrixPage(policy, deployment));
 const stale: string[] = [];
 
 for (const [path, content] of files) {

@@ -7,6 +7,7 @@ import { CliError, EXIT, type Io } from "./io.ts";
 import { document, FORMATS, type Format } from "./output.ts";
 import type { SandboxFlags } from "./sandbox.ts";
 import type { CommonOptions } from "./session.ts";
+import { addTrialCommands } from "./trial-commands.ts";
 
 /** Runs one command line (without node and script) and resolves with its exit code. Never rejects. */
 export async function run(argv: readonly string[], invokedAs: string, io: Io): Promise<number> {
@@ -53,6 +54,8 @@ function build(invokedAs: string, io: Io, done: (code: number) => void): Command
   const program = new Command(invokedAs)
     .description("Keeps model deployments on the version they are pinned to, guards them, and takes them back by itself.")
     .exitOverride()
+    // After a command's name its own options count: what `-o` may be differs.
+    .enablePositionalOptions()
     .showHelpAfterError("(--help shows what there is)")
     .configureOutput({ writeOut: (text) => io.out(text), writeErr: (text) => io.err(text) })
     .addHelpText("after", `\nExit codes: ${EXIT.ok} done, ${EXIT.failed} failed or not found, ${EXIT.usage} wrong usage.`);
@@ -88,6 +91,7 @@ function build(invokedAs: string, io: Io, done: (code: number) => void): Command
       const { explain } = await import("./commands.ts");
       done(await explain(name, merged(command), io));
     });
+  addTrialCommands({ program, io, done, people });
   people(program.command("version"), "namespace", "allNamespaces", "kubeconfig", "context")
     .description("the version of this program")
     .action((_flags: object, command: Command) => {

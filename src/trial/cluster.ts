@@ -39,7 +39,7 @@ export class StageCluster {
   revisions: KnownRevision[] = [];
   children = new Map<number, StageChild>();
   /** The revision that the Service selects. */
-  selects?: number;
+  selects: number | undefined;
   /** The decision that Service and children carry. */
   decision = 0;
   /** Each time that the Service began to select another revision. */
@@ -47,6 +47,12 @@ export class StageCluster {
   /** Sequences whose record exists. */
   recorded = new Set<number>();
   #born = new Map<number, number>();
+
+  copyTo(other: StageCluster): void {
+    const { revisions, children, selects, decision, traffic, recorded } = this;
+    Object.assign(other, structuredClone({ revisions, children, selects, decision, traffic, recorded }));
+    other.#born = new Map(this.#born);
+  }
 
   versionOf(revision: number): string {
     return this.revisions.find((known) => known.revision === revision)?.version ?? "";
@@ -57,7 +63,7 @@ export class StageCluster {
     if (!child) return [];
     const started = now >= child.readyAt;
     const { unready = 0, restarts = 0 } = behaviour.ails(this.versionOf(revision), revision);
-    const down = started ? Math.round(unready * child.replicas) : 0;
+    const down = started ? Math.ceil(unready * child.replicas) : 0;
     const worn = started && restarts > 0 ? [{ name: "server", init: false, restarts, running: true }] : [];
     const createdAt = new Date(this.#born.get(revision) ?? now).toISOString();
     const running = Array.from({ length: child.replicas }, (_, index) => ({

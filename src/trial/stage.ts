@@ -61,6 +61,8 @@ export class Stage implements PodBehaviour {
   lastPlan?: Plan;
   /** The decision of the last pass. */
   last?: Decision;
+  /** Called with each decision and the status before it, before it is carried out. */
+  onDecision?: (decision: Decision, before: ModelDeploymentStatus) => void;
   #askedAt = new Map<string, number>();
   #restarts = new Map<number, RestartHistory>();
 
@@ -207,13 +209,28 @@ export class Stage implements PodBehaviour {
     return restartedShare(history, pods, this.policy.restarts.failures, this.now);
   }
 
+  /** An independent stage that goes on from here; the functions are shared, `onDecision` is not. */
+  fork(): Stage {
+    const { now, policy, deployment, stepMs } = this;
+    const copy = new Stage({ now, policy, spec: deployment.spec, ...(stepMs === undefined ? {} : { stepMs }) });
+    copy.deployment = structuredClone(deployment);
+    copy.versions = structuredClone(this.versions);
+    this.cluster.copyTo(copy.cluster);
+    copy.windows = structuredClone(this.windows);
+    for (const key of ["measure", "startMs", "probe", "breaks", "ails"] as const) Object.assign(copy, { [key]: this[key] });
+    copy.requests = this.requests;
+    copy.#askedAt = new Map(this.#askedAt);
+    copy.#restarts = structuredClone(this.#restarts);
+    return copy;
+  }
+
   /** One pass: decide, write, do what the plan says. Returns whether anything was written. */
   pass(): boolean {
     const decision = decide(this.snapshot(), this.now);
     this.last = decision;
     const before = this.status;
     if (decision.changed) this.deployment = { ...this.deployment, status: JSON.parse(JSON.stringify(decision.status)) };
-    this.seen(decision, before);
+    this.onDecision?.(decision, before);
     this.lastPlan = plan(this.snapshot(), this.status, this.now);
     this.cluster.carryOut(this.lastPlan, this.status, this.now, this, (version) => this.versions[version]?.metrics ?? {});
     const { dryRun } = this.lastPlan;
@@ -222,9 +239,6 @@ export class Stage implements PodBehaviour {
       this.tried = { revision: dryRun.revision, sequence: rollout.sequence, attempt: rollout.attempt ?? 1 };
     return decision.changed;
   }
-
-  /** Called with each decision, before it is carried out. */
-  protected seen(_decision: Decision, _before: ModelDeploymentStatus): void {}
 
   /** Lets time pass; whenever something is due, samples come and passes run until nothing changes. */
   run(ms: number): this {

@@ -72,6 +72,7 @@ export class World extends Stage {
       standby: { replicas: "100%", for: "1h" },
     } as const;
     super({ now: START, policy: policy(), spec: { strategy, ...over }, stepMs: 500 });
+    this.onDecision = (decision, before) => this.#note(decision, before);
   }
 
   get children() {
@@ -90,7 +91,7 @@ export class World extends Stage {
     return this.cluster.traffic;
   }
 
-  protected override seen(decision: Decision, before: ModelDeploymentStatus): void {
+  #note(decision: Decision, before: ModelDeploymentStatus): void {
     this.decisions.push(decision);
     for (const event of decision.events) this.events.push(`${event.reason}: ${event.note}`);
     if (!decision.changed) return;

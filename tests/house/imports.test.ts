@@ -20,7 +20,20 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   config: [],
   logger: [],
   telemetry: [],
-  cli: ["api", "artifacts", "config", "controllers", "kube", "logger", "sandbox", "server", "signals", "telemetry", "trial"],
+  cli: [
+    "api",
+    "artifacts",
+    "config",
+    "controllers",
+    "core",
+    "kube",
+    "logger",
+    "sandbox",
+    "server",
+    "signals",
+    "telemetry",
+    "trial",
+  ],
   main: ["cli", "config"],
 };
 
