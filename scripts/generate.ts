@@ -14,7 +14,9 @@ const check = process.argv.includes("--check");
 const example = (name: string) => load(readFileSync(join(root, "examples/digits", name), "utf8"));
 const { spec: policy } = example("policy.yaml") as RollbackPolicy;
 const { spec: deployment } = example("deployment.yaml") as ModelDeployment;
-const files = generatedFiles().set("docs/policy-layers.md", policyLayersPage()).set("docs/matrix.md", matrixPage(policy, deployment));
+const files = generatedFiles()
+  .set("docs/policy-layers.md", policyLayersPage())
+  .set("docs/matrix.md", matrixPage(policy, deployment));
 const stale: string[] = [];
 
 for (const [path, content] of files) {

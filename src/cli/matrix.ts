@@ -58,6 +58,7 @@ const TONES: Readonly<Record<string, Tone>> = {
   Stalls: "bad",
   Holds: "unsure",
   Recommends: "unsure",
+  Observes: "unsure",
   Tells: "unsure",
 };
 

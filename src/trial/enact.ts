@@ -164,7 +164,7 @@ export class Theatre {
         stage.deployment.status = { ...stage.status, returns: returns(budget.limit, stage.now - cooldownMs) };
         break;
       case "Frozen":
-        stage.policy = { ...stage.policy, freeze: [{ schedule: "0 0 * * *", durationMs: 24 * HOUR, timeZone: "UTC" }] };
+        stage.policy = { ...stage.policy, freeze: [{ schedule: "0 10 24 11 *", durationMs: 24 * HOUR, timeZone: "UTC" }] };
         break;
       case "Breaker":
         stage.storm = { message: "many deployments breach at once" };

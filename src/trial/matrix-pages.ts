@@ -11,7 +11,7 @@ import {
   timeText,
   withinText,
 } from "./matrix.ts";
-import { OUTCOMES } from "./outcome.ts";
+import { OUTCOMES, type Outcome } from "./outcome.ts";
 import { LIMITERS, MOMENTS, STANDBYS } from "./situations.ts";
 
 const HEAD = ["check", "when", "data", "standby", "in the way", "what happens", "within", "why"] as const;
@@ -26,9 +26,12 @@ export function columns(row: MatrixRow, of: Matrix): string[] {
     limitersText(row),
     row.outcome,
     withinText(row),
-    `${row.reason}: ${row.message}`,
+    // Of what is only shown, the verdict says it; its words are in the JSON.
+    SHOWN.has(row.outcome) ? row.reason : `${row.reason}: ${row.message}`,
   ];
 }
+
+const SHOWN: ReadonlySet<Outcome> = new Set(["Nothing", "Proves", "Switches", "Tells"]);
 
 /** What the policy's own numbers are, a line each. */
 export function numbers({ policy, checks }: Matrix): string[] {

@@ -102,7 +102,11 @@ export function cells(policy: Policy, spec?: Partial<ModelDeployment["spec"]>): 
  * @param spec of a deployment, for its strategy and replicas; undefined: BlueGreen with two pods
  */
 export function matrix(name: string, policy: Policy, spec?: Partial<ModelDeployment["spec"]>): Matrix {
-  const played = cells(policy, spec);
+  return matrixOf(name, policy, cells(policy, spec));
+}
+
+/** The same, of situations that were played already. */
+export function matrixOf(name: string, policy: Policy, played: readonly Cell[]): Matrix {
   const { mode, warmupMs, bakeMs, verifyMs, cooldownMs, budget, maxDepth, deadlineMs } = policy;
   return {
     name,

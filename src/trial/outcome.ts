@@ -10,6 +10,7 @@ import type { Stage } from "./stage.ts";
 export const OUTCOMES = {
   Returns: "the traffic goes back to a proven revision",
   Recommends: "the return is shown and waits for a person's approval",
+  Observes: "the return that would have been is shown; nothing is moved",
   Rejects: "the candidate is quarantined and never gets traffic; what serves goes on",
   Holds: "nothing is moved; the reason says what keeps it",
   Stalls: "nothing is moved, and a person is told",
@@ -88,8 +89,8 @@ export function judged(
   const at = { decided: stage.now };
   if (rejection) return cell(situation, "Rejects", rejection.reason, rejection.message ?? "", began, at);
   if (status.recommendation) {
-    const { reason, message } = status.recommendation;
-    return cell(situation, "Recommends", reason ?? "Recommended", message ?? "", began, at);
+    const { reason, message, mode } = status.recommendation;
+    return cell(situation, mode === "Observe" ? "Observes" : "Recommends", reason ?? "Recommended", message ?? "", began, at);
   }
   const held = heldBreach(stage);
   if (status.stall) return cell(situation, "Stalls", status.stall.reason, status.stall.message ?? "", began, at);

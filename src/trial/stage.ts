@@ -226,12 +226,13 @@ export class Stage implements PodBehaviour {
 
   /** One pass: decide, write, do what the plan says. Returns whether anything was written. */
   pass(): boolean {
-    const decision = decide(this.snapshot(), this.now);
+    const snapshot = this.snapshot();
+    const decision = decide(snapshot, this.now);
     this.last = decision;
     const before = this.status;
     if (decision.changed) this.deployment = { ...this.deployment, status: JSON.parse(JSON.stringify(decision.status)) };
     this.onDecision?.(decision, before);
-    this.lastPlan = plan(this.snapshot(), this.status, this.now);
+    this.lastPlan = plan(decision.changed ? this.snapshot() : snapshot, this.status, this.now);
     this.cluster.carryOut(this.lastPlan, this.status, this.now, this, (version) => this.versions[version]?.metrics ?? {});
     const { dryRun } = this.lastPlan;
     const { rollout } = this.status;
