@@ -8,6 +8,7 @@ import type { ModelDeployment } from "../src/api/modeldeployment.ts";
 import type { RollbackPolicy } from "../src/api/rollbackpolicy.ts";
 import { policyLayersPage } from "../src/core/layerspage.ts";
 import { matrixPage } from "../src/trial/docs.ts";
+import { verdictsPage } from "./verdicts.ts";
 
 const root = join(import.meta.dirname, "..");
 const check = process.argv.includes("--check");
@@ -16,7 +17,8 @@ const { spec: policy } = example("policy.yaml") as RollbackPolicy;
 const { spec: deployment } = example("deployment.yaml") as ModelDeployment;
 const files = generatedFiles()
   .set("docs/policy-layers.md", policyLayersPage())
-  .set("docs/matrix.md", matrixPage(policy, deployment));
+  .set("docs/matrix.md", matrixPage(policy, deployment))
+  .set("docs/verdicts.md", verdictsPage());
 const stale: string[] = [];
 
 for (const [path, content] of files) {

@@ -156,7 +156,7 @@ function tooFew(
     return { reason: "Undecided", message: words };
   }
   if (conclusive >= check.breach.count) return undefined;
-  const words = `too few samples to tell: ${conclusive} of ${check.breach.count}${counted}`;
+  const words = `too few conclusive samples to tell: ${conclusive} of ${check.breach.count}${counted}`;
   return { reason: "TooFewSamples", message: words };
 }
 

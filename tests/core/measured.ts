@@ -16,6 +16,7 @@ export const MEASURED = {
     fixed: {
       half: 400,
       most: 1350,
+      once: 0.0344,
     },
   },
   falseAlarms: [

@@ -108,23 +108,29 @@ export function doubling(series = 2000) {
   return {
     series,
     sequence: { half: quantile(needed, 0.5), most: quantile(needed, 0.9) },
-    fixed: { half: planned(0.5), most: planned(0.9) },
+    // What is planned for one look is wrong this often, if it is one.
+    fixed: { half: planned(0.5), most: planned(0.9), once: rounded(wilsonAbove(planned(0.9), LIMIT)) },
   };
+}
+
+/** The probability that Wilson's interval lies above the limit after so many trials, exactly. */
+function wilsonAbove(trials: number, rate: number): number {
+  let hits = 0;
+  while (wilsonLower(hits, trials) <= LIMIT) hits++;
+  let below = 0;
+  let term = (1 - rate) ** trials;
+  for (let k = 0; k < hits; k++) {
+    below += term;
+    term *= ((trials - k) / (k + 1)) * (rate / (1 - rate));
+  }
+  return 1 - below;
 }
 
 /** The sample size at which Wilson's interval lies above the limit with this probability when the rate has doubled. */
 function planned(power: number): number {
-  for (let trials = PER_LOOK; ; trials += PER_LOOK) {
-    let hits = 0;
-    while (wilsonLower(hits, trials) <= LIMIT) hits++;
-    let below = 0;
-    let term = (1 - 2 * LIMIT) ** trials;
-    for (let k = 0; k < hits; k++) {
-      below += term;
-      term *= ((trials - k) / (k + 1)) * ((2 * LIMIT) / (1 - 2 * LIMIT));
-    }
-    if (1 - below >= power) return trials;
-  }
+  let trials = PER_LOOK;
+  while (wilsonAbove(trials, 2 * LIMIT) < power) trials += PER_LOOK;
+  return trials;
 }
 
 /** Samples until the detector alarms although the rate is the limit, where one in 1000 samples is promised. */
