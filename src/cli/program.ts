@@ -5,6 +5,7 @@ import { sanitizeLine } from "../text.ts";
 import { buildInfo } from "../version.ts";
 import { CliError, EXIT, type Io } from "./io.ts";
 import { document, FORMATS, type Format } from "./output.ts";
+import type { PolicyOptions } from "./policy.ts";
 import type { SandboxFlags } from "./sandbox.ts";
 import type { CommonOptions } from "./session.ts";
 import { addTrialCommands } from "./trial-commands.ts";
@@ -92,6 +93,19 @@ function build(invokedAs: string, io: Io, done: (code: number) => void): Command
       done(await explain(name, merged(command), io));
     });
   addTrialCommands({ program, io, done, people });
+  const policy = program.command("policy").description("the policy of a deployment, merged from its layers");
+  people(policy.command("show"))
+    .description("the policy in force: each field with the layer that it comes from, and what a layer was refused")
+    .argument("[name]", "a ModelDeployment")
+    .option(
+      "-f, --filename <file>",
+      "what these files would make together instead: cluster policies, a RollbackPolicy, a ModelDeployment",
+      (file: string, all: string[] = []) => [...all, file],
+    )
+    .action(async (name: string | undefined, _flags: object, command: Command) => {
+      const { policyShow } = await import("./policy.ts");
+      done(await policyShow(name, command.optsWithGlobals<PolicyOptions>(), io));
+    });
   people(program.command("version"), "namespace", "allNamespaces", "kubeconfig", "context")
     .description("the version of this program")
     .action((_flags: object, command: Command) => {

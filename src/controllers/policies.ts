@@ -24,7 +24,8 @@ interface KeptPolicy {
 /** Policies that were merged and are remembered; beyond it all are merged anew as they are asked for. */
 const REMEMBERED = 4096;
 
-function keptLayers(object: ControllerRevision): Layer[] {
+/** The layers that a ControllerRevision keeps; none where it is of something else. */
+export function keptLayers(object: ControllerRevision): Layer[] {
   const { layers } = (object.data ?? {}) as Partial<KeptPolicy>;
   return Array.isArray(layers) ? layers.filter((one) => typeof one?.name === "string" && one.spec !== undefined) : [];
 }
