@@ -31,6 +31,11 @@ export const RevisionRefSchema = RevisionIdentitySchema.extend({
   standing: z.enum(STANDINGS).describe("What is known of it."),
   provenAt: time().optional().describe("When its latest proof ended."),
   settledAt: time().optional().describe("When the EndpointSlices held only its ready pods."),
+  tookBackAt: time()
+    .optional()
+    .describe(
+      "When it took back the share of a canary, until the EndpointSlices hold only its pods; its samples go on counting.",
+    ),
   baking: z.boolean().optional().describe("It bakes, for the first time or again."),
   judgedFrom: time().optional().describe("Since when its samples are judged, less the warm-up; moves when a bake begins anew."),
   lostTrafficAt: time().optional().describe("Of a standby: when it lost the traffic; its pods are replaced after the drain."),

@@ -185,6 +185,27 @@ export const REASON_EXPLANATIONS: Readonly<Record<string, Explanation>> = {
     cause: "the active version is not proven yet, so the older healthy one is kept and the candidate waits",
     next: [wait, promoteActive],
   },
+  StandbyDraining: {
+    cause: "the traffic is shared by replicas, so the pods of every other revision are ended before the candidate gets its share",
+    next: [wait, pods],
+  },
+  StepHolds: { cause: "the canary stays at this step for its hold, while its checks are judged", next: [wait, watch, promote] },
+  ShareNotReached: { cause: "the candidate's pods are ready, and the traffic is on its way to them", next: [wait, watch] },
+  AwaitingPromotion: {
+    cause: "this step of the canary has pause: true, so a person says when it goes on",
+    next: [watch, { what: "go one step on", command: request("promote", "{candidate}") }],
+  },
+  ShareTooCoarse: {
+    cause: "by replicas the candidate would get more than double the share that the step asks for",
+    next: [
+      { what: "take the step all the same", command: request("promote", "{candidate}") },
+      { what: "use more replicas, a larger first weight, or spec.strategy.canary.route" },
+    ],
+  },
+  RouteNotAccepted: {
+    cause: "the HTTPRoute that is to share the traffic is missing, or no Gateway has accepted it",
+    next: [{ what: "see what the Gateway says", command: "kubectl describe httproute {name} -n {namespace}" }, wait],
+  },
   WarningBreached: {
     cause: "a check of severity Warning is beyond its limit, and the policy holds on that",
     next: [watch, promote],

@@ -17,6 +17,7 @@ import { RESOURCES, type Resource } from "../kube/resources.ts";
 import type { Logger } from "../log.ts";
 import { concernsPolicy, concernsVersion, namedKey, namesConfigMap, numbersOf, policiesChanged, versionsOf } from "./concerns.ts";
 import { Owned, ownerKey } from "./owned.ts";
+import { RouteWatch } from "./routes.ts";
 
 /** A ModelDeployment as cached: who owns the field of its pin is read before the managed fields are dropped. */
 export type CachedDeployment = ModelDeployment & {
@@ -114,6 +115,7 @@ export class Caches {
   /** ControllerRevisions that keep the layers of a policy. */
   readonly keptPolicies = new Owned<ControllerRevision>();
   readonly records = new Owned<KubeObject>();
+  readonly routes: RouteWatch;
   #all: Reflector<KubeObject>[] = [];
   #options: CachesOptions;
 
@@ -191,6 +193,20 @@ export class Caches {
       },
       { cluster: true },
     );
+    const { client, clock, logger, namespace } = options;
+    this.routes = new RouteWatch({
+      client,
+      clock,
+      logger,
+      ...(namespace === undefined ? {} : { namespace }),
+      onRoute: (key) => {
+        const { namespace: where, name } = splitKey(key);
+        if (this.deployments.get(where, name)) onChange(key);
+      },
+      onServed: () => {
+        for (const one of this.deployments.list()) if (one.spec.strategy.canary?.route) onChange(keyOf(one));
+      },
+    });
     this.#owned(RESOURCES.deployments, this.children);
     this.#owned(RESOURCES.pods, this.pods, trimPod);
     this.#owned(RESOURCES.services, this.services);
@@ -208,6 +224,7 @@ export class Caches {
 
   /** Starts all watches; resolves when each has listed once. */
   async start(signal: AbortSignal): Promise<void> {
+    this.routes.start(signal);
     for (const reflector of this.#all) reflector.start(signal);
     await Promise.all(this.#all.map((reflector) => reflector.synced()));
   }

@@ -3,19 +3,17 @@
 
 import { KEPT_PROVEN_REVISIONS } from "../api/defaults.ts";
 import type { ModelDeployment } from "../api/modeldeployment.ts";
-import { ANNOTATIONS, childName, FIELD_MANAGER, previewName } from "../api/names.ts";
+import { ANNOTATIONS, childName, FIELD_MANAGER } from "../api/names.ts";
 import type { Plan } from "../core/plan.ts";
 import type { Snapshot } from "../core/snapshot.ts";
-import type { KubeClient } from "../kube/client.ts";
 import { isKind } from "../kube/errors.ts";
-import type { ConfigMap, KubeObject, Service } from "../kube/objects.ts";
+import type { ConfigMap, KubeObject } from "../kube/objects.ts";
 import { RESOURCES, type Resource, resourceOf } from "../kube/resources.ts";
-import { type Caches, splitKey } from "./caches.ts";
+import { applyWhereDifferent, type Executor, mayWrite, NameTaken } from "./apply.ts";
+import { splitKey } from "./caches.ts";
 import { isControlledBy, type KeptRevision, keptOf, REVOKED_ANNOTATION } from "./facts.ts";
-import { childDeployment, configMapCopy, controllerRevision, differences, portsInTheWay, service } from "./objects.ts";
-
-/** A child or Service of ours whose name another owner has. */
-export class NameTaken extends Error {}
+import { childDeployment, configMapCopy, controllerRevision } from "./objects.ts";
+import { writePreview, writeRoute, writeService } from "./traffic.ts";
 
 /** The API server refuses the Deployment of a revision as it is: its template is not valid here, or a quota forbids it. */
 export class ChildRefused extends Error {
@@ -24,15 +22,6 @@ export class ChildRefused extends Error {
     super(message);
     this.revision = revision;
   }
-}
-
-export interface Executor {
-  client: KubeClient;
-  caches: Caches;
-  /** Throws unless this operator holds the lease for long enough to finish a write. */
-  assertLeading(): void;
-  /** What was applied to an object as it is without changing it: the same again would change nothing either. */
-  settled: WeakMap<KubeObject, string>;
 }
 
 /** Takes the write-ahead step: the status, with the resource version that was decided on as its precondition. */
@@ -51,75 +40,6 @@ export async function writeStatus(
     ...(urgent ? { lane: "urgent" as const } : {}),
   });
   return written as unknown as ModelDeployment;
-}
-
-/** Applies `wanted` where `live` differs; with the resource version of what it was compared with. */
-async function applyWhereDifferent(
-  executor: Executor,
-  wanted: KubeObject,
-  live: KubeObject | undefined,
-  owner: string | undefined,
-  lane?: "urgent",
-): Promise<boolean> {
-  const present =
-    live ??
-    (await executor.client.find(resourceOf(wanted), { namespace: wanted.metadata.namespace, name: wanted.metadata.name }));
-  if (present && !mayWrite(present, wanted, owner))
-    throw new NameTaken(`${wanted.kind} ${wanted.metadata.name} exists and is not controlled by this ModelDeployment`);
-  if (present && differences(wanted, present).length === 0) return false;
-  // Written otherwise than the server keeps it ("1024Mi", an empty value): seen once, not in every pass.
-  const text = JSON.stringify(wanted);
-  if (present && executor.settled.get(present) === text) return false;
-  executor.assertLeading();
-  const { resourceVersion } = present?.metadata ?? {};
-  const object = resourceVersion === undefined ? wanted : { ...wanted, metadata: { ...wanted.metadata, resourceVersion } };
-  const applied = await executor.client.apply(object, { fieldManager: FIELD_MANAGER, force: true, ...(lane ? { lane } : {}) });
-  if (present && applied.metadata.resourceVersion === resourceVersion) executor.settled.set(present, text);
-  return true;
-}
-
-/** As above; a port that somebody else put under the name of ours goes first, since apply takes no item away from its owner. */
-async function applyService(
-  executor: Executor,
-  wanted: Service,
-  live: Service | undefined,
-  owner: string | undefined,
-  lane?: "urgent",
-): Promise<void> {
-  let present = live;
-  if (present && mayWrite(present, wanted, owner) && portsInTheWay(wanted, present)) {
-    executor.assertLeading();
-    const { namespace, name, resourceVersion } = present.metadata;
-    present = await executor.client.patch<Service>(
-      RESOURCES.services,
-      { namespace, name },
-      "merge",
-      { metadata: { resourceVersion }, spec: { ports: wanted.spec.ports } },
-      { fieldManager: FIELD_MANAGER, ...(lane ? { lane } : {}) },
-    );
-  }
-  await applyWhereDifferent(executor, wanted, present, owner, lane);
-}
-
-function mayWrite(present: KubeObject, wanted: KubeObject, owner: string | undefined): boolean {
-  if (isControlledBy(present, owner)) return true;
-  const controlled = (present.metadata.ownerReferences ?? []).some((one) => one.controller);
-  const adopts = present.metadata.annotations?.[ANNOTATIONS.adopt];
-  return !controlled && adopts !== undefined && wanted.metadata.ownerReferences?.[0]?.name === adopts;
-}
-
-/** The Services: one write of the active one moves all the traffic. */
-async function writeServices(executor: Executor, key: string, deployment: ModelDeployment, plan: Plan): Promise<void> {
-  const decision = deployment.status?.decision ?? 0;
-  const live = executor.caches.services.of(key);
-  const { name, uid } = deployment.metadata;
-  const find = (wanted: string) => live.find((one) => one.metadata.name === wanted);
-  if (plan.service !== undefined) {
-    await applyService(executor, service(deployment, plan.service, decision, false), find(name), uid, "urgent");
-  }
-  if (plan.preview !== undefined) {
-    await applyService(executor, service(deployment, plan.preview, decision, true), find(previewName(name)), uid);
-  }
 }
 
 /** Keeps the content of a new revision before anything runs of it. Immutable data: there is nothing to compare. */
@@ -161,6 +81,7 @@ async function writeChildren(
   deployment: ModelDeployment,
   plan: Plan,
   kept: (revision: number) => KeptRevision | undefined,
+  serviceWritten: boolean,
 ): Promise<void> {
   const live = executor.caches.children.of(key);
   const decision = deployment.status?.decision ?? 0;
@@ -171,7 +92,8 @@ async function writeChildren(
   await eachStep(
     ordered.map((child) => async () => {
       const content = kept(child.revision);
-      if (!content) return;
+      const early = child.afterService && !serviceWritten && child.replicas > size(child.revision);
+      if (!content || early) return;
       const wanted = childDeployment(deployment, content, { ...child, decision });
       const present = live.find((one) => one.metadata.name === wanted.metadata.name);
       try {
@@ -326,14 +248,27 @@ export async function carryOut(
     // Only now: nothing may run of a revision that is not kept.
     if (content) fresh.set(revision, content);
   };
+  let routeWritten = false;
+  let serviceWritten = false;
   await eachStep([
-    () => writeServices(executor, key, deployment, plan),
+    async () => {
+      await writeRoute(executor, deployment, plan);
+      routeWritten = true;
+    },
+    async () => {
+      await writeService(executor, key, deployment, plan);
+      serviceWritten = true;
+    },
+    // Only after the route: what it still sends to the preview Service must not reach another candidate.
+    async () => {
+      if (routeWritten) await writePreview(executor, key, deployment, plan);
+    },
     keepCandidate,
     () => annotateRevisions(executor, key, deployment, plan, snapshot),
     async () => {
       tried = await tryCandidate(executor, key, deployment, plan, kept);
     },
-    () => writeChildren(executor, key, deployment, plan, kept),
+    () => writeChildren(executor, key, deployment, plan, kept, serviceWritten),
     () => removeChildren(executor, key, deployment, plan),
     () => prune(executor, key, deployment, snapshot, plan),
   ]);

@@ -147,14 +147,22 @@ export function readyByRevision(
   return ready;
 }
 
+/** The revision that a Service selects; All: every pod of the deployment; undefined: it selects by something else. */
+export function selectedBy(service: Service, deployment: string): number | "All" | undefined {
+  const selector = service.spec.selector ?? {};
+  if (selector[LABELS.deployment] !== deployment) return undefined;
+  if (Object.keys(selector).length === 1) return "All";
+  const revision = Number(selector[LABELS.revision]);
+  return Number.isInteger(revision) ? revision : undefined;
+}
+
 export function serviceFacts(service: Service, deployment: KubeObject, ready: Record<number, number>): ServiceFacts {
   const ours = isControlledBy(service, deployment.metadata.uid);
   const adoptable = service.metadata.annotations?.[ANNOTATIONS.adopt] === deployment.metadata.name;
-  const selector = service.spec.selector ?? {};
-  const selected = selector[LABELS.deployment] === deployment.metadata.name ? Number(selector[LABELS.revision]) : Number.NaN;
+  const selects = selectedBy(service, deployment.metadata.name);
   return {
     owner: ours ? "Ours" : adoptable ? "Adoptable" : "Foreign",
-    ...(Number.isInteger(selected) ? { selects: selected } : {}),
+    ...(selects === undefined ? {} : { selects }),
     decision: decisionOf(service),
     ready,
   };

@@ -3,7 +3,7 @@
 
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import type { CheckProfile } from "../core/baseline.ts";
-import type { ProbeFacts, RefusedChild, RevisionRef, TriedChild } from "../core/snapshot.ts";
+import type { ProbeFacts, RefusedChild, TriedChild } from "../core/snapshot.ts";
 
 /** True where resource version `a` is newer than `b`. They are decimal numbers that grow (KEP-5504 makes this a promise). */
 export function isNewer(a: string | undefined, b: string | undefined): boolean {
@@ -11,7 +11,10 @@ export function isNewer(a: string | undefined, b: string | undefined): boolean {
   return a.length === b.length ? a > b : a.length > b.length;
 }
 
-const attemptOf = (candidate: RevisionRef) => `${candidate.hash}/${candidate.judgedFrom ?? candidate.since}`;
+/** Which try of which candidate; the steps of a canary are one try. */
+const attemptOf = ({ candidate, rollout }: Attempt) =>
+  candidate && `${candidate.hash}/${rollout?.sequence ?? 0}/${rollout?.attempt ?? 1}`;
+type Attempt = Pick<NonNullable<ModelDeployment["status"]>, "candidate" | "rollout">;
 
 export class Memory {
   #written = new Map<string, ModelDeployment>();
@@ -45,14 +48,14 @@ export class Memory {
     this.#written.set(key, deployment);
   }
 
-  /** What the probe said of this candidate in this attempt; a retry is probed anew. */
-  probe(key: string, candidate: RevisionRef | undefined): ProbeFacts | undefined {
+  /** What the probe said of the candidate of this status in this attempt; a retry is probed anew. */
+  probe(key: string, status: Attempt | undefined): ProbeFacts | undefined {
     const facts = this.#probes.get(key);
-    return candidate && facts?.attempt === attemptOf(candidate) ? facts : undefined;
+    return status?.candidate && facts?.attempt === attemptOf(status) ? facts : undefined;
   }
 
-  probed(key: string, candidate: RevisionRef, facts: ProbeFacts): void {
-    this.#probes.set(key, { ...facts, attempt: attemptOf(candidate) });
+  probed(key: string, status: Attempt, facts: ProbeFacts): void {
+    this.#probes.set(key, { ...facts, attempt: attemptOf(status) ?? "" });
   }
 
   /** Why something of ours could not be written because of its name; see the reason NameTaken. */

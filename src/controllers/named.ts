@@ -11,8 +11,8 @@ import { policyProblems } from "../core/valid.ts";
 import { isKind } from "../kube/errors.ts";
 import type { KubeObject } from "../kube/objects.ts";
 import { sanitizeLine } from "../text.ts";
+import type { Executor } from "./apply.ts";
 import type { Caches } from "./caches.ts";
-import type { Executor } from "./execute.ts";
 import { differences } from "./objects.ts";
 import type { SourceState } from "./sourcehealth.ts";
 

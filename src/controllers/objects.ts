@@ -16,7 +16,13 @@ export function ownerOf(deployment: ModelDeployment): OwnerReference {
   };
 }
 
-function meta(deployment: ModelDeployment, name: string, labels: Record<string, string>, annotations: Record<string, string>) {
+/** Name, labels and owner of an object of ours. */
+export function ownedMeta(
+  deployment: ModelDeployment,
+  name: string,
+  labels: Record<string, string>,
+  annotations: Record<string, string>,
+) {
   return {
     name,
     namespace: deployment.metadata.namespace ?? "",
@@ -38,7 +44,7 @@ export function childDeployment(
   return {
     apiVersion: "apps/v1",
     kind: "Deployment",
-    metadata: meta(deployment, childName(deployment.metadata.name, input.revision), labels, {
+    metadata: ownedMeta(deployment, childName(deployment.metadata.name, input.revision), labels, {
       [ANNOTATIONS.decision]: String(input.decision),
       [ANNOTATIONS.hash]: kept.hash,
     }),
@@ -55,21 +61,24 @@ export function childDeployment(
   };
 }
 
-/** The Service of a deployment, or its preview: one write of it moves the traffic. */
-export function service(deployment: ModelDeployment, revision: number, decision: number, preview: boolean): Service {
+/**
+ * The Service of a deployment, or its preview: one write of it moves the traffic.
+ * @param revision All: the pods of every revision, which then share the traffic
+ */
+export function service(deployment: ModelDeployment, revision: number | "All", decision: number, preview: boolean): Service {
   const { name } = deployment.metadata;
   const { port = 80, targetPort = "http" } = deployment.spec.service ?? {};
   return {
     apiVersion: "v1",
     kind: "Service",
-    metadata: meta(
+    metadata: ownedMeta(
       deployment,
       preview ? previewName(name) : name,
       { [LABELS.deployment]: name },
       { [ANNOTATIONS.decision]: String(decision) },
     ),
     spec: {
-      selector: revisionLabels(name, revision),
+      selector: revision === "All" ? { [LABELS.deployment]: name } : revisionLabels(name, revision),
       ports: [{ name: "http", port, targetPort, protocol: "TCP" }],
     },
   };
@@ -80,7 +89,7 @@ export function controllerRevision(deployment: ModelDeployment, revision: number
   return {
     apiVersion: "apps/v1",
     kind: "ControllerRevision",
-    metadata: meta(deployment, childName(name, revision), revisionLabels(name, revision), { [ANNOTATIONS.hash]: kept.hash }),
+    metadata: ownedMeta(deployment, childName(name, revision), revisionLabels(name, revision), { [ANNOTATIONS.hash]: kept.hash }),
     revision,
     data: kept,
   };
@@ -92,7 +101,7 @@ export function keptPolicy(deployment: ModelDeployment, name: string, revision: 
   return {
     apiVersion: "apps/v1",
     kind: "ControllerRevision",
-    metadata: meta(deployment, name, labels, {}),
+    metadata: ownedMeta(deployment, name, labels, {}),
     revision,
     data,
   };
@@ -104,7 +113,12 @@ export function configMapCopy(deployment: ModelDeployment, revision: number, ori
   return {
     apiVersion: "v1",
     kind: "ConfigMap",
-    metadata: meta(deployment, configMapCopyName(name, revision, original.metadata.name), revisionLabels(name, revision), {}),
+    metadata: ownedMeta(
+      deployment,
+      configMapCopyName(name, revision, original.metadata.name),
+      revisionLabels(name, revision),
+      {},
+    ),
     immutable: true,
     ...(original.data ? { data: original.data } : {}),
     ...(original.binaryData ? { binaryData: original.binaryData } : {}),
@@ -144,6 +158,8 @@ export function differences(wanted: unknown, live: unknown, path = ""): string[]
   if (typeof wanted === "object" && wanted !== null) {
     if (typeof live !== "object" || live === null) return [path];
     const members = live as Record<string, unknown>;
+    // A selector is one value: one more label in it selects fewer pods.
+    if (path === "spec.selector" && Object.keys(wanted).length !== Object.keys(members).length) return [path];
     return Object.entries(wanted).flatMap(([key, value]) =>
       value === undefined ? [] : differences(value, members[key], path === "" ? key : `${path}.${key}`),
     );

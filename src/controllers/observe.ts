@@ -1,6 +1,7 @@
 // Gathers everything that one decision looks at: the only place where caches, memory and samples come together.
 
 import { ANNOTATIONS, LABELS, previewName, REQUESTS } from "../api/names.ts";
+import { sharingOf } from "../core/canary.ts";
 import type { Child, PersonRequest, PodFacts, RequestKind, ServiceFacts, Snapshot } from "../core/snapshot.ts";
 import type { EndpointSlice } from "../kube/objects.ts";
 import { sanitizeLine } from "../text.ts";
@@ -19,6 +20,7 @@ import {
 import type { Memory } from "./memory.ts";
 import { resolvePin } from "./pin.ts";
 import type { Policies } from "./policies.ts";
+import { routeFacts } from "./routes.ts";
 import type { Sampler } from "./sampler.ts";
 
 export interface Observer {
@@ -65,6 +67,32 @@ function serviceOf(caches: Caches, key: string, deployment: CachedDeployment, na
     deployment as never,
     readyByRevision(slices, (pod) => pods.get(pod)),
   );
+}
+
+/** Pods that may become endpoints, by revision; 0: the label of the deployment and no revision. */
+function podCounts(caches: Caches, key: string): Record<number, number> {
+  const counts: Record<number, number> = {};
+  for (const pod of caches.pods.of(key)) {
+    // What has ended for good lies about until it is collected, and never gets traffic.
+    if (pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed") continue;
+    const revision = revisionOf(pod) ?? 0;
+    counts[revision] = (counts[revision] ?? 0) + 1;
+  }
+  return counts;
+}
+
+/** The HTTPRoute of a deployment that wants one. */
+function routeOf(caches: Caches, deployment: CachedDeployment, services: (ServiceFacts | undefined)[]) {
+  if (sharingOf(deployment) !== "Route") return {};
+  caches.routes.want();
+  const { namespace, name, uid } = deployment.metadata;
+  const route = caches.routes.get(namespace, name);
+  const [main, preview] = services.map((one) => (typeof one?.selects === "number" ? one.selects : undefined));
+  const { served } = caches.routes;
+  return {
+    ...(served === undefined ? {} : { routesServed: served }),
+    ...(route ? { route: routeFacts(route, { name, uid }, { main, preview }) } : {}),
+  };
 }
 
 function requestsOf(deployment: CachedDeployment): Partial<Record<RequestKind, PersonRequest>> {
@@ -118,8 +146,7 @@ export function observe(observer: Observer, key: string, deployment: CachedDeplo
   const { namespace } = splitKey(key);
   const isRevoked = (version: string) => caches.versions.get(namespace, version)?.spec.lifecycle === "Revoked";
   const { recorded, ...floor } = floorOf(caches, key, deployment.metadata.uid);
-  const candidate = deployment.status?.candidate;
-  const probe = memory.probe(key, candidate);
+  const probe = memory.probe(key, deployment.status);
   const active = serviceOf(caches, key, deployment, deployment.metadata.name);
   const preview = serviceOf(caches, key, deployment, previewName(deployment.metadata.name));
   const taken = memory.nameTaken(key);
@@ -150,8 +177,10 @@ export function observe(observer: Observer, key: string, deployment: CachedDeplo
       }),
     revokedVersions: revokedAmong(deployment, isRevoked),
     children: childrenOf(caches, key, deployment),
+    pods: podCounts(caches, key),
     ...(active ? { active } : {}),
     ...(preview ? { preview } : {}),
+    ...routeOf(caches, deployment, [active, preview]),
     windows: sampler.windows(key),
     ...(probe ? { probe } : {}),
     floor,

@@ -10,8 +10,8 @@ import { policyProblems } from "../core/valid.ts";
 import { isKind } from "../kube/errors.ts";
 import type { ControllerRevision } from "../kube/objects.ts";
 import { RESOURCES } from "../kube/resources.ts";
+import type { Executor } from "./apply.ts";
 import { type CachedDeployment, type Caches, splitKey } from "./caches.ts";
-import type { Executor } from "./execute.ts";
 import { isControlledBy } from "./facts.ts";
 import { keptPolicy } from "./objects.ts";
 

@@ -3,6 +3,7 @@
 import { parseDuration } from "../api/common.ts";
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import { type Clock, sleep } from "../clock.ts";
+import { candidateSize } from "../core/canary.ts";
 import type { ProbeFacts, RevisionRef, Snapshot } from "../core/snapshot.ts";
 import { askProbe, type ProbeAnswer, type ProbeRequest, probeDispatcher } from "../signals/probe.ts";
 import type { Memory } from "./memory.ts";
@@ -15,6 +16,7 @@ export interface ProberDeps {
   onAnswer(key: string): void;
 }
 
+type Status = NonNullable<ModelDeployment["status"]>;
 type Probe = NonNullable<ModelDeployment["spec"]["probe"]>;
 
 const BETWEEN_ATTEMPTS_MS = 500;
@@ -32,19 +34,20 @@ export class Prober {
 
   /** Probes the snapshot's candidate, once for its content, when its pods are ready. */
   follow(key: string, snapshot: Snapshot): void {
-    const { candidate } = snapshot.deployment.status ?? {};
+    const status = snapshot.deployment.status ?? {};
+    const { candidate } = status;
     const probe = snapshot.deployment.spec.probe;
     const child = snapshot.children.find((one) => one.revision === candidate?.revision);
-    const ready = child !== undefined && child.current >= (snapshot.deployment.spec.replicas ?? 1) && child.current > 0;
+    const ready = child !== undefined && child.current >= candidateSize(snapshot.deployment, status) && child.current > 0;
     if (!candidate || !probe || !ready) {
       this.forget(key);
       return;
     }
-    const known = this.#deps.memory.probe(key, candidate)?.outcome;
+    const known = this.#deps.memory.probe(key, status)?.outcome;
     if (this.#running.has(key) || known === "Passed" || known === "Failed") return;
     const abort = new AbortController();
     this.#running.set(key, abort);
-    void this.#run(key, candidate, probe, abort.signal);
+    void this.#run(key, { ...status, candidate }, probe, abort.signal);
   }
 
   forget(key: string): void {
@@ -57,15 +60,16 @@ export class Prober {
     await this.#dispatcher.destroy();
   }
 
-  async #run(key: string, candidate: RevisionRef, probe: Probe, signal: AbortSignal): Promise<void> {
+  async #run(key: string, status: Status & { candidate: RevisionRef }, probe: Probe, signal: AbortSignal): Promise<void> {
     const { memory, onAnswer, clock } = this.#deps;
+    const { candidate } = status;
     while (!signal.aborted) {
       const facts = await this.#all(key, candidate.revision, probe, signal).catch(
         // Ours or the network's fault, never the model's: asked again.
         (): ProbeFacts => ({ revision: candidate.revision, outcome: "Running", message: "the probe could not be asked" }),
       );
       if (signal.aborted) return;
-      memory.probed(key, candidate, facts);
+      memory.probed(key, status, facts);
       onAnswer(key);
       if (facts.outcome !== "Running") break;
       await sleep(clock, AGAIN_MS, signal).catch(() => undefined);

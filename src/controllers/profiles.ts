@@ -6,7 +6,7 @@ import { ANNOTATIONS, FIELD_MANAGER } from "../api/names.ts";
 import { type CheckProfile, growProfile, writeProfiles } from "../core/baseline.ts";
 import type { Snapshot } from "../core/snapshot.ts";
 import { RESOURCES } from "../kube/resources.ts";
-import type { Executor } from "./execute.ts";
+import type { Executor } from "./apply.ts";
 import { isControlledBy, keptProfiles } from "./facts.ts";
 
 const SAVE_MS = 6 * 3_600_000;

@@ -12,8 +12,9 @@ import { RESOURCES } from "../kube/resources.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../telemetry.ts";
 import { sanitizeLine } from "../text.ts";
+import { type Executor, NameTaken } from "./apply.ts";
 import { type CachedDeployment, splitKey } from "./caches.ts";
-import { ChildRefused, carryOut, type Executor, eachStep, NameTaken, writeStatus } from "./execute.ts";
+import { ChildRefused, carryOut, eachStep, writeStatus } from "./execute.ts";
 import { decisionOf, isControlledBy, type KeptRevision } from "./facts.ts";
 import { type Observer, observe } from "./observe.ts";
 import { keep } from "./pin.ts";
@@ -29,6 +30,9 @@ export interface ReconcilerDeps extends Observer, Executor {
   logger: Logger;
   fetch: { image: string; command?: string[] | undefined };
 }
+
+/** Rules that take traffic away: their status is written before other requests. */
+const URGENT = new Set(["active-breached", "return-progress", "candidate-failed", "keep-apart", "person-rollback"]);
 
 const NAME_TAKEN_RETRY_MS = 10_000;
 const REFUSED_RETRY_MS = 30_000;
@@ -88,7 +92,9 @@ export class Reconciler {
   /** Where a child shows a later decision than the cached status, the status is read from the API server before anything is decided. */
   async #newest(key: string, known: CachedDeployment): Promise<CachedDeployment> {
     const { caches, client, memory } = this.#deps;
-    const ours = [...caches.children.of(key), ...caches.services.of(key)].filter((one) =>
+    const { namespace, name } = splitKey(key);
+    const route = caches.routes.get(namespace, name);
+    const ours = [...caches.children.of(key), ...caches.services.of(key), ...(route ? [route] : [])].filter((one) =>
       isControlledBy(one, known.metadata.uid),
     );
     if (Math.max(0, ...ours.map(decisionOf)) <= (known.status?.decision ?? 0)) return known;
@@ -100,7 +106,7 @@ export class Reconciler {
 
   async #write(key: string, deployment: CachedDeployment, decision: Decision): Promise<CachedDeployment> {
     const { memory, metrics, client, logger } = this.#deps;
-    const urgent = decision.acted?.rule === "active-breached" || decision.acted?.rule === "return-progress";
+    const urgent = decision.acted !== undefined && URGENT.has(decision.acted.rule);
     const written = await writeStatus(this.#deps, deployment, decision.status, urgent);
     const kept = { ...written, ...(deployment.pinManager === undefined ? {} : { pinManager: deployment.pinManager }) };
     memory.wrote(key, kept);

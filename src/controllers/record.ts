@@ -11,7 +11,7 @@ import { isKind } from "../kube/errors.ts";
 import type { ControllerRevision, KubeObject } from "../kube/objects.ts";
 import { RESOURCES } from "../kube/resources.ts";
 import { buildInfo } from "../version.ts";
-import type { Executor } from "./execute.ts";
+import type { Executor } from "./apply.ts";
 import { keptOf } from "./facts.ts";
 
 type Recorded = NonNullable<RolloutRecordSpec["to"]>;

@@ -6,8 +6,8 @@ import { FIELD_MANAGER } from "../api/names.ts";
 import { artifactDigest } from "../core/hash.ts";
 import { isKind } from "../kube/errors.ts";
 import type { KubeObject } from "../kube/objects.ts";
+import type { Executor } from "./apply.ts";
 import { splitKey } from "./caches.ts";
-import type { Executor } from "./execute.ts";
 import { differences } from "./objects.ts";
 
 type Status = NonNullable<ModelVersion["status"]>;

@@ -3,8 +3,9 @@
 
 import type { Condition } from "../api/common.ts";
 import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
-import { revisionLabels } from "../api/names.ts";
+import { LABELS, revisionLabels } from "../api/names.ts";
 import type { Phase } from "../api/reasons.ts";
+import { canaryOf, hasShare } from "./canary.ts";
 import { type Context, iso, isQuarantined, returning, tell } from "./context.ts";
 import type { Finding } from "./evidence.ts";
 import { PHASES } from "./phases.ts";
@@ -16,7 +17,7 @@ export function phaseOf(context: Context): Phase {
   const { status, snapshot } = context;
   if (returning(status)) return status.rollback?.restoredAt ? "Verifying" : "RollingBack";
   if (status.stall || status.pending?.overdue) return "Stalled";
-  if (status.candidate) return "Progressing";
+  if (status.candidate) return hasShare(status) ? "Shifting" : "Progressing";
   if (snapshot.pin.state !== "Usable") return "Pending";
   const { active } = status;
   if (active?.hash === snapshot.pin.hash && !isQuarantined(status, active.hash)) return active.baking ? "Baking" : "Guarding";
@@ -74,14 +75,18 @@ function explain(context: Context, phase: Phase): { reason: string; message: str
     case "Pending":
       return { reason: pending?.reason ?? "Pending", message: `${pending?.message ?? ""}; ${who} serves` };
     default: {
-      const why = held.at(-1);
       const candidate = status.candidate;
-      const what = candidate
-        ? `r${candidate.revision} (${candidate.version}) is brought up`
-        : `waiting to roll out ${snapshot.pin.version}`;
+      // What the proof of the active one waits for says nothing about a candidate.
+      const why = held.filter((one) => !candidate || one.rule !== "prove").at(-1);
+      const counts = why !== undefined && why.rule !== "canary-step" && COUNTING.has(why.reason);
+      const what = hasShare(status)
+        ? shifting(context)
+        : candidate
+          ? `r${candidate.revision} (${candidate.version}) is brought up`
+          : `waiting to roll out ${snapshot.pin.version}`;
       return {
         reason: why?.reason ?? "Progressing",
-        message: why && !COUNTING.has(why.reason) ? `${what}: ${why.message}` : what,
+        message: why && !counts ? `${what}: ${why.message}` : what,
       };
     }
   }
@@ -93,6 +98,15 @@ function said(context: Context, phase: Phase): { reason: string; message: string
   const { pin } = context.snapshot;
   if (pin.state !== "Usable" || !pin.deprecated) return why;
   return { ...why, message: `${why.message}; ${pin.version} is deprecated: pin another version` };
+}
+
+/** "r2 (v2) has step 1 of 3: 5 % asked, 25 % reached". */
+function shifting({ status, snapshot }: Context): string {
+  const { candidate, rollout } = status;
+  const steps = canaryOf(snapshot.deployment, status)?.steps.length ?? 0;
+  const reached = rollout?.share === undefined ? "" : `, ${rollout.share} % reached`;
+  const where = (rollout?.step ?? 0) >= steps ? "is past its last step" : `has step ${(rollout?.step ?? 0) + 1} of ${steps}`;
+  return `r${candidate?.revision} (${candidate?.version}) ${where}: ${rollout?.weight} % asked${reached}`;
 }
 
 type Value = { status: "True" | "False" | "Unknown"; reason: string; message: string };
@@ -220,6 +234,16 @@ function policyInForce(context: Context): NonNullable<ModelDeploymentStatus["pol
   return { names, generations, hash, current, ...(notice === undefined ? {} : { message: notice }) };
 }
 
+/** A label selector of the pods of these revisions, as text. */
+function selectorOf(name: string, revisions: readonly number[]): string {
+  const [first] = revisions;
+  if (first === undefined) return "";
+  if (revisions.length > 1) return `${LABELS.deployment}=${name},${LABELS.revision} in (${revisions.join(",")})`;
+  return Object.entries(revisionLabels(name, first))
+    .map(([key, label]) => `${key}=${label}`)
+    .join(",");
+}
+
 /** Writes all that is derived into the draft. */
 export function summarize(context: Context): void {
   const { status, snapshot } = context;
@@ -234,13 +258,14 @@ export function summarize(context: Context): void {
   status.conditions = Object.entries(wanted(context, phase)).map(([type, next]) =>
     condition(before.get(type), type, next, context),
   );
-  const child = childOf(snapshot, status.active?.revision);
-  status.replicas = child?.pods.filter((pod) => !pod.terminating).length ?? 0;
-  status.readyReplicas = child?.ready ?? 0;
-  // An autoscaler must see the pods that have the traffic, and no others.
-  const labels = status.active ? revisionLabels(snapshot.deployment.metadata.name, status.active.revision) : {};
-  status.selector = Object.entries(labels)
-    .map(([key, label]) => `${key}=${label}`)
-    .join(",");
+  // An autoscaler must see the pods that have the traffic, and no others; while a canary has a share these are of two revisions,
+  // so that `replicas` comes to what all the traffic needs: the active one alone has to carry it after a setback.
+  const serving = [status.active, hasShare(status) && !returning(status) ? status.candidate : undefined].flatMap(
+    (ref) => ref?.revision ?? [],
+  );
+  const children = serving.flatMap((revision) => childOf(snapshot, revision) ?? []);
+  status.replicas = children.flatMap((child) => child.pods).filter((pod) => !pod.terminating).length;
+  status.readyReplicas = children.reduce((sum, child) => sum + child.ready, 0);
+  status.selector = selectorOf(snapshot.deployment.metadata.name, serving);
   status.policy = policyInForce(context);
 }

@@ -9,6 +9,7 @@ import { breaches, type Evidence, evidenceFor } from "./evidence.ts";
 import { counted } from "./gates.ts";
 import { lapseRecommendation } from "./recommendation.ts";
 import { tellBreaches } from "./rules/alerts.ts";
+import { canaryStep, keepApart, noteShare } from "./rules/canary.ts";
 import { deadlineNotice } from "./rules/deadline.ts";
 import { noteFreeze } from "./rules/freeze.ts";
 import { noteMissingData } from "./rules/missingdata.ts";
@@ -31,6 +32,7 @@ export const RULES: readonly Rule[] = [
   noteMissingData,
   noteFreeze,
   malformedRequest,
+  noteShare,
   pauseAndResume,
   personRollback,
   retry,
@@ -41,12 +43,14 @@ export const RULES: readonly Rule[] = [
   deadlineNotice,
   returnProgress,
   recovered,
+  keepApart,
   retryCandidate,
   candidateFailed,
   unusablePin,
   contentChanged,
   newPin,
   makeRoom,
+  canaryStep,
   moreTraffic,
   prove,
 ];

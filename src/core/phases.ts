@@ -86,7 +86,8 @@ export const PHASES: Readonly<Record<Phase, PhaseRow>> = {
     ready: false,
     reconciling: false,
     stalled: true,
-    leadsTo: any.filter((phase) => phase !== "Shifting" && phase !== "Verifying"),
+    // Shifting: a canary that was stalled for another reason (a taken name, a breach of the active one) goes on where it was.
+    leadsTo: any.filter((phase) => phase !== "Verifying"),
   },
 };
 

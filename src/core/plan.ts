@@ -4,6 +4,7 @@
 import { parseDuration } from "../api/common.ts";
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
+import { candidateSize, hasShare, sharingOf } from "./canary.ts";
 import { returning } from "./context.ts";
 import { needsDryRun, recreateChildren, strategyOf } from "./recreate.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -13,12 +14,16 @@ export interface ChildPlan {
   replicas: number;
   /** A mark in the pod template; where it changes, the pods are replaced one by one. */
   fresh: string;
+  /** It may grow only when the Service is known to be as planned: while that selects every pod, these would get traffic. */
+  afterService?: boolean;
 }
 
 export interface Plan {
-  /** The revision that the Service selects; undefined: there is no Service yet. */
-  service?: number;
+  /** The revision that the Service selects; All: every pod of the deployment; undefined: there is no Service yet. */
+  service?: number | "All";
   preview?: number;
+  /** Weight of the candidate's Service in percent, on the HTTPRoute; undefined: no route is wanted. */
+  routeWeight?: number;
   children: ChildPlan[];
   /** Revisions whose Deployment goes now. */
   remove: number[];
@@ -58,26 +63,56 @@ function freshMark(snapshot: Snapshot, status: ModelDeploymentStatus, revision: 
   return status.standby?.lostTrafficAt ?? child?.fresh ?? "";
 }
 
+/** What the Services select and the route weighs: the candidate gets a share only by a step that the status names. */
+function trafficOf(snapshot: Snapshot, status: ModelDeploymentStatus): Pick<Plan, "service" | "preview" | "routeWeight"> {
+  const { active, candidate, rollout } = status;
+  if (!active) return candidate ? { preview: candidate.revision } : {};
+  const sharing = sharingOf(snapshot.deployment);
+  const shared = hasShare(status) && !returning(status);
+  if (sharing !== "Route")
+    return {
+      service: shared && sharing === "Replicas" ? "All" : active.revision,
+      preview: candidate?.revision ?? active.revision,
+    };
+  // A Gateway may go on sending the old weight to the preview Service for a while: until the weight is known to be 0 that
+  // Service leads to the active revision, so that no later candidate gets it.
+  const { route } = snapshot;
+  const atRest = route === undefined || (route.preview === 0 && route.generationSeen);
+  const preview = candidate && (shared || atRest) ? candidate.revision : active.revision;
+  return { service: active.revision, preview, routeWeight: shared ? (rollout?.weight ?? 0) : 0 };
+}
+
 export function plan(snapshot: Snapshot, status: ModelDeploymentStatus, now: number): Plan {
   const { deployment } = snapshot;
   const { active, candidate, standby, rollback, rollout } = status;
   if (strategyOf(deployment, status) === "Recreate")
     return { ...recreateChildren(snapshot, status), ...around(snapshot, status) };
+  const traffic = trafficOf(snapshot, status);
+  const sharing = sharingOf(deployment);
   const replicas = deployment.spec.replicas ?? 1;
   const wake: number[] = [];
   const children = new Map<number, ChildPlan>();
   const want = (revision: number, size: number, due = false) => {
     const before = children.get(revision)?.replicas ?? 0;
-    children.set(revision, { revision, replicas: Math.max(size, before), fresh: freshMark(snapshot, status, revision, due) });
+    const fresh = freshMark(snapshot, status, revision, due);
+    const apart =
+      sharing === "Replicas" && revision !== active?.revision && !(traffic.service === "All" && revision === candidate?.revision);
+    children.set(revision, { revision, replicas: Math.max(size, before), fresh, ...(apart ? { afterService: true } : {}) });
   };
   const drainedAt =
     active?.settledAt === undefined
       ? undefined
       : Date.parse(active.settledAt) + parseDuration(deployment.spec.strategy?.drain ?? "30s");
   const drained = drainedAt !== undefined && now >= drainedAt;
+  /** A candidate that lost its share, or waits for its next try, shrinks only when what was sent to its pods is done. */
+  const sizeOfCandidate = () => {
+    const size = rollout?.retryAt ? 0 : candidateSize(deployment, status);
+    if (!sharing || !active || drained || hasShare(status)) return size;
+    return Math.max(size, snapshot.children.find((child) => child.revision === candidate?.revision)?.replicas ?? 0);
+  };
   if (standby) want(standby.revision, standbySize(deployment, status, now, wake), drained);
   if (active) want(active.revision, replicas);
-  if (candidate) want(candidate.revision, rollout?.retryAt ? 0 : replicas);
+  if (candidate) want(candidate.revision, sizeOfCandidate());
   if (returning(status) && rollback?.to) want(rollback.to.revision, replicas);
   const others = snapshot.children.filter((child) => !child.foreign && !children.has(child.revision));
   const remove: number[] = [];
@@ -86,7 +121,7 @@ export function plan(snapshot: Snapshot, status: ModelDeploymentStatus, now: num
     if (wait) want(child.revision, child.replicas);
     else remove.push(child.revision);
   }
-  if (!drained && drainedAt !== undefined && (others.length > 0 || standby)) wake.push(drainedAt);
+  if (!drained && drainedAt !== undefined && (others.length > 0 || standby || (sharing && candidate))) wake.push(drainedAt);
   return {
     ...around(snapshot, status),
     children: [...children.values()].sort((a, b) => a.revision - b.revision),
@@ -97,12 +132,11 @@ export function plan(snapshot: Snapshot, status: ModelDeploymentStatus, now: num
 
 /** What does not depend on how revisions make way for each other. */
 function around(snapshot: Snapshot, status: ModelDeploymentStatus): Omit<Plan, "children" | "remove" | "wakeAt"> {
-  const { active, candidate } = status;
+  const { candidate } = status;
   const known = status.lastHealthy;
   const written = snapshot.revisions.find((one) => one.revision === known?.revision)?.provenAt;
   return {
-    ...(active ? { service: active.revision, preview: candidate?.revision ?? active.revision } : {}),
-    ...(!active && candidate ? { preview: candidate.revision } : {}),
+    ...trafficOf(snapshot, status),
     ...(candidate ? { keep: candidate.revision } : {}),
     ...(candidate && needsDryRun(snapshot, status)
       ? { dryRun: { revision: candidate.revision, replicas: snapshot.deployment.spec.replicas ?? 1 } }

@@ -111,7 +111,9 @@ export interface RouteFacts {
   /** False: a Gateway refuses it; Unknown: none has said anything yet. */
   accepted: "True" | "False" | "Unknown";
   message: string;
-  /** Weight in percent by revision. */
+  /** Weight of the backend `<name>-preview` in percent of both. */
+  preview: number;
+  /** Weight in percent by revision, as the two Services select now. */
   weights: Readonly<Record<number, number>>;
   decision: number;
 }
@@ -160,9 +162,13 @@ export interface Snapshot {
   policy: Policy;
   revisions: readonly KnownRevision[];
   children: readonly Child[];
+  /** Pods with the deployment's label by revision, those that end and those without a Deployment included; 0: without a revision. */
+  pods?: Readonly<Record<number, number>>;
   active?: ServiceFacts;
   preview?: ServiceFacts;
   route?: RouteFacts;
+  /** Whether the cluster has HTTPRoutes; undefined while that is not known, and where nothing asks for one. */
+  routesServed?: boolean;
   /** The storm breaker holds automatic returns of proven revisions here now. */
   storm?: {
     message: string;

@@ -87,11 +87,34 @@ function promotion(rollout: RolloutState): string {
   return `; promoted by ${rollout.promotedBy?.name ?? "a person"}, past what held it: ${rollout.overrode}`;
 }
 
+/**
+ * Takes the share of a canary back, if the candidate has one: a decision about traffic, which plan() makes one write of.
+ * Its pods drain from when only those of the active revision are left behind the Services.
+ */
+export function withdrawShare(context: Context): void {
+  const { rollout, active } = context.status;
+  if (rollout?.step === undefined) return;
+  forgetSteps(rollout);
+  delete rollout.promoted;
+  context.status.decision = (context.status.decision ?? 0) + 1;
+  if (!active?.settledAt) return;
+  delete active.settledAt;
+  active.tookBackAt = iso(context.now);
+}
+
+function forgetSteps(rollout: NonNullable<ModelDeploymentStatus["rollout"]>): void {
+  delete rollout.step;
+  delete rollout.stepSince;
+  delete rollout.weight;
+  delete rollout.share;
+}
+
 /** Closes the open rollout with its one outcome and takes the candidate away, if it still is one. */
 export function closeRollout(context: Context, outcome: Outcome, reason: string, message: string): void {
   const { status, snapshot, now } = context;
   const rollout = status.rollout;
   if (!rollout) return;
+  withdrawShare(context);
   const judged = status.active?.revision === rollout.revision ? context.active : context.candidate;
   close(context, {
     sequence: rollout.sequence,
@@ -150,6 +173,7 @@ export function openReturn(
   if (status.rollout && status.rollout.revision === active.revision)
     closeRollout(context, "RolledBack", input.reason, input.message);
   releaseCandidate(context, input.target.revision);
+  withdrawShare(context);
   const sequence = nextSequence(context);
   // One that a person approved is the person's: cooldown and budget limit what nobody asked for.
   const automatic = input.trigger === "Breach" && input.initiator === undefined;
@@ -219,11 +243,13 @@ export function moveTraffic(context: Context, ref: RevisionRef, bake: boolean): 
   status.decision = (status.decision ?? 0) + 1;
   const active: RevisionRef = { ...ref, since: iso(now), judgedFrom: iso(now) };
   delete active.settledAt;
+  delete active.tookBackAt;
   delete active.baking;
   if (bake) active.baking = true;
   status.active = active;
   if (status.standby?.revision === ref.revision) delete status.standby;
   if (status.candidate?.revision === ref.revision) delete status.candidate;
+  if (status.rollout) forgetSteps(status.rollout);
 }
 
 /** Keeps the one that loses the traffic to a new candidate as the standby: the last proven, or while none was, the last unbreached. */
@@ -235,6 +261,7 @@ export function keepStandby(context: Context, breached: boolean): void {
   if (old.standing !== "Proven" && (everProven || breached)) return;
   status.standby = { ...old, lostTrafficAt: iso(context.now) };
   delete status.standby.downSince;
+  delete status.standby.tookBackAt;
 }
 
 /** More entries than the API allows would make the status unwritable, and then nothing could be returned any more. */

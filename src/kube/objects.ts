@@ -174,6 +174,29 @@ export interface Service extends KubeObject {
   };
 }
 
+export interface BackendRef {
+  group?: string;
+  kind?: string;
+  name: string;
+  namespace?: string;
+  port?: number;
+  /** A share of the sum of all weights of the list; 1 where it is absent. */
+  weight?: number;
+  [field: string]: unknown;
+}
+
+export interface HttpRouteRule {
+  matches?: Record<string, unknown>[];
+  backendRefs?: BackendRef[];
+  [field: string]: unknown;
+}
+
+/** gateway.networking.k8s.io/v1; its CRD may not be installed. */
+export interface HttpRoute extends KubeObject {
+  spec: { parentRefs?: Record<string, unknown>[]; hostnames?: string[]; rules?: HttpRouteRule[]; [field: string]: unknown };
+  status?: { parents?: { parentRef?: Record<string, unknown>; controllerName?: string; conditions?: Condition[] }[] };
+}
+
 export interface Endpoint {
   addresses: string[];
   conditions?: { ready?: boolean; serving?: boolean; terminating?: boolean };

@@ -31,6 +31,7 @@ export const RESOURCES = {
   controllerRevisions: builtIn("apps", "controllerrevisions", "ControllerRevision"),
   pods: builtIn("", "pods", "Pod"),
   services: builtIn("", "services", "Service"),
+  httpRoutes: builtIn("gateway.networking.k8s.io", "httproutes", "HTTPRoute"),
   endpointSlices: builtIn("discovery.k8s.io", "endpointslices", "EndpointSlice"),
   configMaps: builtIn("", "configmaps", "ConfigMap"),
   secrets: builtIn("", "secrets", "Secret"),

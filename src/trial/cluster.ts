@@ -3,7 +3,7 @@
 
 import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
 import type { Plan } from "../core/plan.ts";
-import type { Child, KnownRevision, MeasuredBaseline, PodFacts, ServiceFacts } from "../core/snapshot.ts";
+import type { Child, KnownRevision, MeasuredBaseline, PodFacts, RouteFacts, ServiceFacts } from "../core/snapshot.ts";
 
 /** The pods of one revision. */
 export interface StageChild {
@@ -11,6 +11,8 @@ export interface StageChild {
   fresh: string;
   /** From when on its pods are ready, ms epoch; Infinity: never. */
   readyAt: number;
+  /** Of those that were added later: the first one's place, and from when on they are ready. */
+  added?: { from: number; readyAt: number };
   /** Its containers fail like this from the start, and it never gets ready. */
   broken?: PodFacts["containers"];
   /** Pods that still end after it was scaled to 0. */
@@ -38,11 +40,15 @@ export interface PodBehaviour {
 export class StageCluster {
   revisions: KnownRevision[] = [];
   children = new Map<number, StageChild>();
-  /** The revision that the Service selects. */
-  selects: number | undefined;
+  /** The revision that the Service selects; All: every pod of the deployment. */
+  selects: number | "All" | undefined;
+  /** The HTTPRoute, where the plan wants one: the weight of the preview Service, and whether a Gateway accepts it. */
+  route?: { weight: number; accepted: boolean };
   /** The decision that Service and children carry. */
   decision = 0;
-  /** Each time that the Service began to select another revision. */
+  /** Each write of the Service that changed what it selects. */
+  selected: { at: number; selects: number | "All" }[] = [];
+  /** Each time that all the traffic went to another revision. */
   traffic: { at: number; revision: number; version: string }[] = [];
   /** Sequences whose record exists. */
   recorded = new Set<number>();
@@ -61,17 +67,17 @@ export class StageCluster {
   pods(revision: number, now: number, behaviour: PodBehaviour): PodFacts[] {
     const child = this.children.get(revision);
     if (!child) return [];
-    const started = now >= child.readyAt;
+    const started = (index: number) => now >= (child.added && index >= child.added.from ? child.added.readyAt : child.readyAt);
     const { unready = 0, restarts = 0 } = behaviour.ails(this.versionOf(revision), revision);
-    const down = started ? Math.ceil(unready * child.replicas) : 0;
-    const worn = started && restarts > 0 ? [{ name: "server", init: false, restarts, running: true }] : [];
+    const down = started(0) ? Math.ceil(unready * child.replicas) : 0;
+    const worn = started(0) && restarts > 0 ? [{ name: "server", init: false, restarts, running: true }] : [];
     const createdAt = new Date(this.#born.get(revision) ?? now).toISOString();
     const running = Array.from({ length: child.replicas }, (_, index) => ({
       name: `r${revision}-${index}`,
       ip: "127.0.0.1",
-      ready: started && !child.broken && index >= down,
+      ready: started(index) && !child.broken && index >= down,
       terminating: false,
-      accountable: started,
+      accountable: started(index),
       createdAt,
       containers: child.broken ?? worn,
     }));
@@ -101,13 +107,16 @@ export class StageCluster {
   service(children: readonly Child[]): ServiceFacts | undefined {
     const { selects } = this;
     if (selects === undefined) return undefined;
-    const ready = { [selects]: children.find((one) => one.revision === selects)?.ready ?? 0 };
+    const behind = children.filter((one) => selects === "All" || one.revision === selects);
+    const ready = Object.fromEntries(behind.map((one) => [one.revision, one.ready]));
     return { owner: "Ours", selects, decision: this.decision, ready };
   }
 
   /** Does what the plan of this status says. */
   carryOut(wanted: Plan, status: ModelDeploymentStatus, now: number, behaviour: PodBehaviour, metrics: Metrics): void {
     this.#keep(status, metrics);
+    this.#select(wanted.service, now);
+    if (wanted.routeWeight !== undefined) this.route = { accepted: true, ...this.route, weight: wanted.routeWeight };
     for (const child of wanted.children) {
       const before = this.children.get(child.revision);
       const version = this.versionOf(child.revision);
@@ -122,20 +131,48 @@ export class StageCluster {
         });
       } else {
         const ends = child.replicas === 0 && before.replicas > 0;
-        const ending = ends ? { ending: { count: before.replicas, until: now + behaviour.endMs(version) } } : {};
-        this.children.set(child.revision, { ...before, replicas: child.replicas, fresh: child.fresh, ...ending });
+        const grows = child.replicas > before.replicas && now >= before.readyAt;
+        const added = grows ? { from: before.replicas, readyAt: now + behaviour.startMs(version) } : before.added;
+        this.children.set(child.revision, {
+          ...before,
+          replicas: child.replicas,
+          fresh: child.fresh,
+          ...(ends ? { ending: { count: before.replicas, until: now + behaviour.endMs(version) } } : {}),
+          ...(added && added.from < child.replicas ? { added } : {}),
+        });
       }
     }
     for (const revision of wanted.remove) this.children.delete(revision);
-    if (wanted.service !== undefined && wanted.service !== this.selects) {
-      this.selects = wanted.service;
-      this.traffic.push({ at: now, revision: wanted.service, version: this.versionOf(wanted.service) });
-    }
     this.decision = status.decision ?? 0;
     const { proof } = wanted;
     const proved = this.revisions.find((one) => one.revision === proof?.revision);
     if (proof && proved) Object.assign(proved, { provenAt: proof.provenAt, baseline: proof.baseline as MeasuredBaseline[] });
     for (const entry of status.history ?? []) this.recorded.add(entry.sequence);
+  }
+
+  #select(service: Plan["service"], now: number): void {
+    if (service === undefined || service === this.selects) return;
+    this.selects = service;
+    this.selected.push({ at: now, selects: service });
+    if (service === "All" || this.traffic.at(-1)?.revision === service) return;
+    this.traffic.push({ at: now, revision: service, version: this.versionOf(service) });
+  }
+
+  /** The HTTPRoute as a snapshot has it. */
+  routeFacts({ active, candidate }: ModelDeploymentStatus): RouteFacts | undefined {
+    const { route } = this;
+    if (!route) return undefined;
+    const weights: Record<number, number> = active ? { [active.revision]: 100 - route.weight } : {};
+    if (candidate && route.weight > 0) weights[candidate.revision] = route.weight;
+    return {
+      owner: "Ours",
+      generationSeen: true,
+      accepted: route.accepted ? "True" : "False",
+      message: route.accepted ? "" : "Gateway g: NotAllowedByListeners",
+      preview: route.weight,
+      weights,
+      decision: this.decision,
+    };
   }
 
   /** A candidate's content is kept before its pods are made. */

@@ -132,6 +132,7 @@ export class Stage implements PodBehaviour {
     const { cluster } = this;
     const children = cluster.facts(this.now, this);
     const active = cluster.service(children);
+    const route = cluster.routeFacts(this.status);
     const windows: Record<number, CheckWindow[]> = {};
     for (const [id, window] of this.windows) {
       const revision = Number(id.split("/")[0]);
@@ -149,7 +150,9 @@ export class Stage implements PodBehaviour {
         ...(this.versions[known.version]?.revokedBy ? { revokedBy: this.versions[known.version]?.revokedBy } : {}),
       })),
       children,
+      pods: Object.fromEntries(children.map((child) => [child.revision, child.pods.length])),
       ...(active ? { active } : {}),
+      ...(route ? { route } : {}),
       windows,
       revokedVersions: new Set(Object.keys(this.versions).filter((name) => this.versions[name]?.revoked)),
       requestedBy: Object.fromEntries(REQUESTS.map((kind) => [kind, { name: "on-call", source: "FieldManager" as const }])),
@@ -260,7 +263,7 @@ export class Stage implements PodBehaviour {
   #next(end: number): number {
     const due = [end, this.last?.wakeAt, this.lastPlan?.wakeAt];
     if (!this.last) due.push(this.now + 1);
-    for (const child of this.cluster.children.values()) due.push(child.readyAt, child.ending?.until);
+    for (const child of this.cluster.children.values()) due.push(child.readyAt, child.added?.readyAt, child.ending?.until);
     for (const [id, check] of this.#judged()) {
       const asked = this.#askedAt.get(id);
       due.push(asked === undefined ? this.now + FIRST_ASK_MS : asked + check.intervalMs);

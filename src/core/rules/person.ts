@@ -2,11 +2,13 @@
 
 import type { Initiator } from "../../api/modeldeployment-status.ts";
 import { REQUESTS } from "../../api/names.ts";
+import { hasShare, stepsLeft } from "../canary.ts";
 import { acted, type Context, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
 import type { KnownRevision, PersonRequest, RequestKind } from "../snapshot.ts";
 import { isWarm } from "../target.ts";
 import { closeReturn, openReturn, quarantine } from "../transitions.ts";
 import { takeTarget } from "./return.ts";
+import { reject } from "./rollout.ts";
 
 /** The request where its token was not handled yet. */
 export function pending(context: Context, kind: RequestKind): PersonRequest | undefined {
@@ -119,6 +121,20 @@ function resolve(context: Context, target: string): KnownRevision | string {
   return found;
 }
 
+/** While a candidate has a share of the traffic, the active revision is what a person goes back to. */
+function leavesCanary({ status }: Context, target: string): boolean {
+  const { active } = status;
+  if (!active || !hasShare(status) || returning(status)) return false;
+  return target === "previous" || target === `r${active.revision}` || target === active.version;
+}
+
+/** The person's reason where one was given with this request. */
+function reasonOf({ snapshot, status }: Context, revision: number): string {
+  const fresh = snapshot.changeCause !== undefined && snapshot.changeCause !== status.changeCauseSeen;
+  if (fresh) status.changeCauseSeen = snapshot.changeCause;
+  return fresh && snapshot.changeCause ? snapshot.changeCause : `a person returned to r${revision}`;
+}
+
 /** A person's rollback is a rollback like any other: quarantined, recorded, with the person's reason. */
 export const personRollback: Rule = {
   name: "person-rollback",
@@ -127,14 +143,16 @@ export const personRollback: Rule = {
     if (!request) return undefined;
     const { status, snapshot } = context;
     if (!status.active) return refuse(context, "rollbackTo", request, "nothing serves yet");
+    if (leavesCanary(context, request.target)) {
+      markHandled(context, "rollbackTo", request);
+      return reject(context, "RolledBackByPerson", reasonOf(context, status.active.revision));
+    }
     const target = resolve(context, request.target);
     if (typeof target === "string") return refuse(context, "rollbackTo", request, target);
     markHandled(context, "rollbackTo", request);
     if (returning(status)) closeReturn(context, "Failed", "PersonTookOver", "a person chose another target");
     const from = status.active;
-    const fresh = snapshot.changeCause !== undefined && snapshot.changeCause !== status.changeCauseSeen;
-    if (fresh) status.changeCauseSeen = snapshot.changeCause;
-    const message = fresh && snapshot.changeCause ? snapshot.changeCause : `a person returned to r${target.revision}`;
+    const message = reasonOf(context, target.revision);
     const initiator = requesterOf(context, "rollbackTo");
     const warm = isWarm(snapshot, from.revision, target.revision);
     openReturn(context, { target, trigger: "Person", reason: "Person", message, warm, initiator });
@@ -190,7 +208,8 @@ export const promote: Rule = {
       markHandled(context, "promote", request);
       status.rollout.promoted = true;
       status.rollout.promotedBy = requesterOf(context, "promote");
-      return acted("Promoted", `a person promoted r${status.candidate?.revision}; it takes the traffic when its pods are ready`);
+      const then = stepsLeft(context.snapshot.deployment, status) ? "goes one step on" : "takes the traffic";
+      return acted("Promoted", `a person promoted r${status.candidate?.revision}; it ${then} when its pods are ready`);
     }
     if (names(status.active) && status.active?.baking && !returning(status)) {
       markHandled(context, "promote", request);

@@ -151,15 +151,6 @@ export const newPin: Rule = {
       judgedFrom: iso(now),
     };
     openRollout(context, candidate, previous && previous.version === pin.version && moved ? "ConfigChange" : "Pin");
-    const strategy = snapshot.deployment.spec.strategy?.type ?? "BlueGreen";
-    if (strategy === "Canary") {
-      tell(
-        context,
-        "Warning",
-        "StrategyNotSupported",
-        `spec.strategy.type: ${strategy} is not acted on yet; rolled out as BlueGreen`,
-      );
-    }
     const during = returning(status) ? "; it gets traffic when the return has ended" : "";
     tell(context, "Normal", "RolloutStarted", `r${revision} (${pin.version}) is brought up${during}`);
     return acted("RolloutStarted", `r${revision} (${pin.version}) is brought up`);

@@ -19,7 +19,9 @@ export const repairDecision: Rule = {
   name: "repair-decision",
   apply(context) {
     const { status, snapshot } = context;
-    const services = [snapshot.active, snapshot.preview].filter((one) => one?.owner === "Ours").map((one) => one?.decision ?? 0);
+    const services = [snapshot.active, snapshot.preview, snapshot.route]
+      .filter((one) => one?.owner === "Ours")
+      .map((one) => one?.decision ?? 0);
     const seen = Math.max(0, ...services, ...snapshot.children.filter((child) => !child.foreign).map((child) => child.decision));
     if (seen <= (status.decision ?? 0)) return undefined;
     status.decision = seen + 1;

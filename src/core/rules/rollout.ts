@@ -2,14 +2,16 @@
 
 import { parseDuration } from "../../api/common.ts";
 import { BAKE_STARVED_FACTOR } from "../../api/defaults.ts";
+import { canaryOf, candidateSize, sharingOf, stepsLeft } from "../canary.ts";
 import { acted, type Context, elapsed, held, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
 import { breaches, describe, type Finding, judgedFrom, nameOf } from "../evidence.ts";
 import { FETCH_CONTAINER, faultOf } from "../faults.ts";
 import { proveGate, switchGate } from "../gates.ts";
 import { trafficWaits } from "../limits.ts";
 import { recommend } from "../recommendation.ts";
+import type { Snapshot } from "../snapshot.ts";
 import { childOf } from "../target.ts";
-import { closeRollout, keepStandby, moveTraffic, quarantine, RETURN_STALLS, stall } from "../transitions.ts";
+import { closeRollout, keepStandby, moveTraffic, quarantine, RETURN_STALLS, stall, withdrawShare } from "../transitions.ts";
 import { baselineOf } from "../verdict.ts";
 import { isCurrent } from "../window.ts";
 import { awaitRoom, halt, isDown, triesOnce, waitsForRoom } from "./recreate.ts";
@@ -17,7 +19,8 @@ import { awaitRoom, halt, isDown, triesOnce, waitsForRoom } from "./recreate.ts"
 const RETRY_BASE_MS = 30_000;
 const RETRY_MAX_MS = 15 * 60_000;
 
-function reject(context: Context, reason: string, message: string): Outcome {
+/** Rejects and quarantines the candidate; whatever share of the traffic it had goes back in one write. */
+export function reject(context: Context, reason: string, message: string): Outcome {
   const { status } = context;
   const candidate = status.candidate;
   if (!candidate) return undefined;
@@ -37,6 +40,7 @@ function backOff(context: Context, reason: string, message: string): Outcome {
   if (triesOnce(context)) return halt(context, reason, message);
   const attempt = rollout.attempt ?? 1;
   const delay = Math.min(RETRY_BASE_MS * 2 ** (attempt - 1), RETRY_MAX_MS);
+  withdrawShare(context);
   rollout.attempt = attempt + 1;
   rollout.retryAt = iso(now + delay);
   context.wake.push(now + delay);
@@ -111,7 +115,7 @@ function overdue(context: Context, fault: { reason: string; message: string } | 
     return awaitRoom(context);
   }
   const child = childOf(snapshot, candidate.revision);
-  const replicas = snapshot.deployment.spec.replicas ?? 1;
+  const replicas = candidateSize(snapshot.deployment, status);
   // While nothing serves, being ready and not let through is an outage as well: the deadline runs on.
   if ((child?.current ?? 0) >= replicas && !isDown(context)) {
     // The deadline counts only while pods are being waited for: not through holds, pauses and bakes.
@@ -142,13 +146,13 @@ function overdue(context: Context, fault: { reason: string; message: string } | 
   return backOff(context, "ProgressDeadlineExceeded", message);
 }
 
-/** First or more traffic for the candidate: BlueGreen moves all of it in one write. */
+/** All the traffic for the candidate, in one write; a canary's comes to this after its last step. */
 export const moreTraffic: Rule = {
   name: "more-traffic",
   apply(context) {
     const { status, snapshot } = context;
     const { candidate, rollout } = status;
-    if (!candidate || !rollout || rollout.retryAt || rollout.halted) return undefined;
+    if (!candidate || !rollout || rollout.retryAt || rollout.halted || stepsLeft(snapshot.deployment, status)) return undefined;
     if (rollout.strategy === "Recreate" && status.active && !isDown(context)) return undefined;
     if (returning(status)) return held("ReturnUnderWay", `r${candidate.revision} waits until the return has ended`);
     const activeServes = (childOf(snapshot, status.active?.revision)?.ready ?? 0) > 0;
@@ -171,6 +175,8 @@ export const moreTraffic: Rule = {
     // An older return says nothing about what is reached by a rollout.
     delete status.rollback?.checks;
     delete status.rollback?.healthyChecks;
+    // The steps of a canary have their own promote; all the traffic proves nothing yet.
+    if (canaryOf(snapshot.deployment, status)) delete rollout.promoted;
     moveTraffic(context, { ...candidate }, true);
     delete status.stall;
     const message = `r${candidate.revision} (${candidate.version}) takes the traffic and bakes`;
@@ -256,10 +262,17 @@ export const settle: Rule = {
     const { status, snapshot, now } = context;
     const active = status.active;
     const ready = snapshot.active?.ready ?? {};
-    if (!active || active.downSince !== undefined || (ready[active.revision] ?? 0) === 0) return undefined;
+    if (!active || active.downSince !== undefined) return undefined;
+    if (Object.entries(ready).some(([revision, count]) => Number(revision) !== active.revision && count > 0)) return undefined;
+    if (sharingOf(snapshot.deployment) === "Route" && !routeSettled(snapshot, active.revision)) return undefined;
+    if (active.tookBackAt !== undefined && snapshot.active?.selects === active.revision) {
+      // It had traffic all the time: its samples go on counting, whatever its size.
+      active.settledAt = iso(now);
+      delete active.tookBackAt;
+    }
+    if ((ready[active.revision] ?? 0) === 0) return undefined;
     // Endpoints of pods that are gone already are still on their way out of the cache.
     if ((childOf(snapshot, active.revision)?.ready ?? 0) === 0) return undefined;
-    if (Object.entries(ready).some(([revision, count]) => Number(revision) !== active.revision && count > 0)) return undefined;
     const rollback = status.rollback;
     if (returning(status) && rollback?.to?.revision === active.revision && !rollback.restoredAt) {
       rollback.restoredAt = iso(now);
@@ -282,3 +295,10 @@ export const settle: Rule = {
     return undefined;
   },
 };
+
+/** Neither backend of the route leads to pods of another revision than `active`. */
+function routeSettled({ route, preview }: Snapshot, active: number): boolean {
+  if (route && route.preview === 0 && route.generationSeen) return true;
+  // A route that no Gateway looks at any more: then what stands behind the preview Service counts.
+  return !Object.entries(preview?.ready ?? {}).some(([revision, count]) => Number(revision) !== active && count > 0);
+}
