@@ -69,7 +69,17 @@ async function kubectl(cluster: Cluster, args: string[], input?: unknown): Promi
   return (await running).stdout;
 }
 
-const get = async (url: string) => (await fetch(url, { signal: AbortSignal.timeout(2_000) })).text();
+/** A pod is ready a moment before kube-proxy knows it: until then the ClusterIP refuses. */
+async function get(url: string): Promise<string> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await (await fetch(url, { signal: AbortSignal.timeout(2_000) })).text();
+    } catch (error) {
+      if (attempt === 100) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
 
 /** Another program that starts a cluster with `options` and waits; `line` is what it said first. */
 async function beside(options: string): Promise<{ pid: number; line: string; exited: Promise<unknown> }> {

@@ -65,6 +65,12 @@ class Keeper {
       ({ status }) => status === 200,
       "the service account",
     );
+    const proxied = () =>
+      fetch(`http://${this.#slot.node}:10256/healthz`).then(
+        ({ ok }) => ok,
+        () => false,
+      );
+    await until(async () => !this.#lost() && (await proxied()), 30_000, "kube-proxy");
     this.#say("node ready for pods");
     const facts: ClusterFacts = {
       slot: this.#slot.number,
