@@ -7,6 +7,7 @@ import { generatedFiles } from "../src/api/generated.ts";
 import type { ModelDeployment } from "../src/api/modeldeployment.ts";
 import type { RollbackPolicy } from "../src/api/rollbackpolicy.ts";
 import { policyLayersPage } from "../src/core/layerspage.ts";
+import { presetsPage } from "../src/core/presetspage.ts";
 import { matrixPage } from "../src/trial/docs.ts";
 import { verdictsPage } from "./verdicts.ts";
 
@@ -18,6 +19,7 @@ const { spec: deployment } = example("deployment.yaml") as ModelDeployment;
 const files = generatedFiles()
   .set("docs/policy-layers.md", policyLayersPage())
   .set("docs/matrix.md", matrixPage(policy, deployment))
+  .set("docs/presets.md", presetsPage())
   .set("docs/verdicts.md", verdictsPage());
 const stale: string[] = [];
 

@@ -176,3 +176,23 @@ export const FAULT_REASONS = [
   "Revoked",
 ] as const;
 export type FaultReason = (typeof FAULT_REASONS)[number];
+
+/** What each server has metrics for; the queries are in core/presets.ts. */
+export const PRESET_MEASURES_OF = {
+  vLLM: ["ErrorRatio", "LatencyP95", "LatencyP99", "TimeToFirstTokenP95", "QueueLength"],
+  Triton: ["ErrorRatio", "LatencyP95", "LatencyP99", "TimeToFirstTokenP95", "QueueLength"],
+  TorchServe: ["ErrorRatio"],
+  KServe: ["LatencyP95", "LatencyP99"],
+  HTTP: ["ErrorRatio", "LatencyP95", "LatencyP99"],
+} as const satisfies Record<PresetServer, readonly PresetMeasure[]>;
+
+/** A combination that is not there, in words; undefined where it is. */
+export function presetProblem(server: PresetServer, measure: PresetMeasure): string | undefined {
+  const measures: readonly PresetMeasure[] = PRESET_MEASURES_OF[server];
+  return measures.includes(measure) ? undefined : presetRefusal(server);
+}
+
+/** What is said of a measure that a server has no metric for. */
+export function presetRefusal(server: PresetServer): string {
+  return `${server} has metrics for ${PRESET_MEASURES_OF[server].join(", ")} only: choose one of these, or write a query`;
+}

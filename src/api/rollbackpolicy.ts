@@ -17,7 +17,15 @@ import {
   text,
 } from "./common.ts";
 import { API_VERSION } from "./names.ts";
-import { BREACH_ACTIONS, MODES, PRESET_MEASURES, PRESET_SERVERS, SEVERITIES } from "./reasons.ts";
+import {
+  BREACH_ACTIONS,
+  MODES,
+  PRESET_MEASURES,
+  PRESET_MEASURES_OF,
+  PRESET_SERVERS,
+  presetRefusal,
+  SEVERITIES,
+} from "./reasons.ts";
 
 const query = () => text(4096);
 
@@ -49,11 +57,25 @@ const RatioSchema = z.object({
   ...ratioFields,
 });
 
-const PresetSchema = z.object({
-  server: z.enum(PRESET_SERVERS).describe("What serves the model."),
-  measure: z.enum(PRESET_MEASURES).describe("What is measured. Times are in seconds."),
-  ...ratioFields,
-});
+const PresetSchema = z
+  .object({
+    server: z.enum(PRESET_SERVERS).describe("What serves the model."),
+    measure: z.enum(PRESET_MEASURES).describe("What is measured. Times are in seconds."),
+    ...ratioFields,
+  })
+  .meta(
+    rules(
+      ...PRESET_SERVERS.filter((server) => PRESET_MEASURES_OF[server].length < PRESET_MEASURES.length).map((server) => ({
+        rule: `self.server != '${server}' || self.measure in [${PRESET_MEASURES_OF[server].map((one) => `'${one}'`).join(", ")}]`,
+        message: presetRefusal(server),
+        fieldPath: ".measure",
+      })),
+      {
+        rule: "self.measure == 'ErrorRatio' || !(has(self.confidence) || has(self.falseAlarm))",
+        message: "confidence and falseAlarm are of a ratio: remove them, or measure ErrorRatio",
+      },
+    ),
+  );
 
 const ThresholdSchema = z
   .object({
@@ -167,8 +189,8 @@ export const CheckSchema = z
         fieldPath: ".window",
       },
       {
-        rule: "!(self.overlapping && has(self.ratio) && has(self.ratio.confidence))",
-        message: "overlapping samples are not independent: remove ratio.confidence or overlapping",
+        rule: "!(self.overlapping && (has(self.ratio) && has(self.ratio.confidence) || has(self.preset) && has(self.preset.confidence)))",
+        message: "overlapping samples are not independent: remove the confidence or overlapping",
         fieldPath: ".overlapping",
       },
     ),

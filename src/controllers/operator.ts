@@ -180,7 +180,9 @@ async function lead(
   const sampler = new Sampler({
     clock,
     now: () => client.serverNow(),
-    source: (name, namespace) => sources.get(name, namespace),
+    // A freshness beside a preset is a query of the tenant's own.
+    source: ({ source, preset, freshness }, namespace) =>
+      sources.get(source ?? "", namespace, preset === true && freshness === undefined),
     pods: (key, revision, source) => ({
       facts: podsOf(caches, key, revision),
       targets: scrapeTargets(caches, key, revision, (source && caches.sources.get(undefined, source)?.spec.pods) || {}),

@@ -47,8 +47,8 @@ export interface SamplerDeps {
   clock: Clock;
   /** The API server's time, ms epoch. */
   now(): number;
-  /** The source of that name for that namespace, or why there is none in words. */
-  source(name: string, namespace: string): Source | string;
+  /** The source of that check for that namespace, or why there is none in words. */
+  source(check: Check, namespace: string): Source | string;
   /** The pods of a revision as they are now. */
   pods(key: string, revision: number, source?: string): { facts: PodFacts[]; targets: PodTarget[] };
   onSample(key: string, notice: SampleNotice): void;
@@ -141,7 +141,7 @@ export class Sampler {
   #historyOf({ check, variables, judgedFrom, countsFrom }: Job): Required<Source> | undefined {
     if (check.source === undefined || countsFrom === undefined) return undefined;
     if (judgedFrom > this.#deps.now() - check.intervalMs) return undefined;
-    const source = this.#deps.source(check.source, variables.namespace);
+    const source = this.#deps.source(check, variables.namespace);
     return typeof source !== "string" && hasHistory(source) ? source : undefined;
   }
 
@@ -215,7 +215,7 @@ export class Sampler {
     const { job } = entry;
     const { check } = job;
     if (check.source === undefined) return this.#builtIn(key, subject, job);
-    const source = this.#deps.source(check.source, job.variables.namespace);
+    const source = this.#deps.source(check, job.variables.namespace);
     if (typeof source === "string") return { at: this.#deps.now(), kind: "Error", message: source };
     return source.read(queryOf(job, this.#deps.pods(key, job.revision, check.source).targets), entry.abort.signal);
   }

@@ -32,17 +32,22 @@ export class Sources {
     this.#deps = deps;
   }
 
-  /** The source for a namespace, or in words why it can't be used. */
-  get(name: string, namespace: string): Source | string {
+  /**
+   * The source for a namespace, or in words why it can't be used.
+   *
+   * @param preset the queries are of a preset: they name one workload of that namespace and nothing else
+   */
+  get(name: string, namespace: string, preset = false): Source | string {
     const object = this.#deps.caches.sources.get(undefined, name);
     if (!object) return `there is no MetricSource ${name}`;
     if (!object.spec.namespaces.includes("*") && !object.spec.namespaces.includes(namespace)) {
       return `the MetricSource ${name} may not be used in the namespace ${namespace} (spec.namespaces)`;
     }
     const { type, tenancy, freeQueries } = object.spec;
-    if (type !== "Pods" && !tenancy && !freeQueries) {
+    if (preset && type === "Web") return `the MetricSource ${name} is of type Web, and presets are PromQL: write a query`;
+    if (type !== "Pods" && !tenancy && !freeQueries && !preset) {
       // Without a proxy that enforces the namespace, a query could read what belongs to others.
-      return `the MetricSource ${name} answers no queries of tenants: it needs spec.tenancy, or spec.freeQueries: true`;
+      return `the MetricSource ${name} answers presets only: for other queries it needs spec.tenancy, or spec.freeQueries: true`;
     }
     const generation = `${object.metadata.uid}/${object.metadata.generation}`;
     const made = this.#made.get(name);

@@ -7,6 +7,7 @@ import { parseDuration, parsePercent } from "../api/common.ts";
 import { DEFAULT_POLICY } from "../api/defaults.ts";
 import type { RollbackPolicySpec, Check as WrittenCheck } from "../api/rollbackpolicy.ts";
 import type { Check, Policy } from "./policy.ts";
+import { presetQueries } from "./presets.ts";
 
 /** Where a policy comes from; none: the built-in one. */
 export interface PolicyOrigin {
@@ -24,12 +25,15 @@ export function digest(value: unknown): string {
 }
 
 function written(check: WrittenCheck): Check {
-  const { ratio, baseline } = check;
+  const { preset, baseline } = check;
+  const queries = preset ? presetQueries(preset.server, preset.measure) : check;
+  const ratio = queries.ratio && { ...preset, ...queries.ratio };
   return {
     name: check.name,
     kind: ratio ? "Ratio" : "Scalar",
     source: check.source,
-    ...(check.query === undefined ? {} : { query: check.query }),
+    ...(preset ? { preset: true } : {}),
+    ...(queries.query === undefined ? {} : { query: queries.query }),
     ...(ratio ? { numerator: ratio.numerator, denominator: ratio.denominator } : {}),
     ...(check.freshness === undefined ? {} : { freshness: check.freshness }),
     minSamples: ratio?.minSamples ?? (ratio ? 50 : 1),
@@ -42,7 +46,7 @@ function written(check: WrittenCheck): Check {
     ...(baseline ? { baseline: { ...baseline, from: baseline.from ?? "LastHealthy", guard: baseline.guard ?? "Hold" } } : {}),
     breach: { count: check.breach?.count ?? 3, of: check.breach?.of ?? 5 },
     severity: check.severity ?? "Critical",
-    fingerprint: digest(check),
+    fingerprint: digest(preset ? { ...check, ...queries } : check),
   };
 }
 

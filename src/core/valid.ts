@@ -2,6 +2,7 @@
 // Each problem names the field and says how to mend it.
 
 import { parseDuration } from "../api/common.ts";
+import { presetProblem } from "../api/reasons.ts";
 import type { Check, RollbackPolicySpec } from "../api/rollbackpolicy.ts";
 import { freezeProblem } from "./freeze.ts";
 
@@ -19,6 +20,8 @@ export function checkProblems(check: Check): string[] {
     found.push(`${at}.interval: ${interval} is shorter than the window ${window}; lengthen it, or set overlapping`);
   if (check.overlapping && (ratio?.confidence ?? preset?.confidence) !== undefined)
     found.push(`${at}.overlapping: overlapping samples are not independent; remove it or the confidence`);
+  const unmeasured = preset && presetProblem(preset.server, preset.measure);
+  if (unmeasured !== undefined) found.push(`${at}.preset.measure: ${unmeasured}`);
   return found;
 }
 

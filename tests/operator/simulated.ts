@@ -239,7 +239,10 @@ export class Simulation {
     this.queries++;
     const now = this.clock.now();
     const body = answerQueries(request.body ?? "", now, (text, at) => {
-      const asked = /revision="(\d+)"/.exec(text)?.[1];
+      const asked = /revision="(\d+)"|pod=~"toy-r(\d+)-/
+        .exec(text)
+        ?.slice(1)
+        .find((one) => one !== undefined);
       // The source's clock.
       if (asked === undefined) return [at / 1000];
       const share = this.#selectedAt(at) === Number(asked) ? this.errorShare(Number(asked), at) : undefined;

@@ -66,6 +66,7 @@ beforeAll(async () => {
   await client.create(source("with-auth", { auth: { secretRef: { name: "token", key: "token" } } }));
   await client.create(source("missing-key", { auth: { secretRef: { name: "token", key: "other" } } }));
   await client.create(source("closed", { freeQueries: false }));
+  await client.create(source("web", { type: "Web" }));
   const caches = new Caches({
     client,
     clock: systemClock,
@@ -104,7 +105,13 @@ test("a missing key is a source in error, in words without the secret", async ()
 test.each([
   ["a namespace that is not listed", "with-auth", "ranking", "may not be used in the namespace ranking"],
   ["a source that does not exist", "nobody", "fraud", "there is no MetricSource nobody"],
-  ["free queries without a proxy that enforces the namespace", "closed", "fraud", "spec.tenancy, or spec.freeQueries"],
+  ["free queries without a proxy that enforces the namespace", "closed", "fraud", "presets only"],
 ])("%s is refused in words", (_words, name, namespace, words) => {
   expect(sources.get(name, namespace)).toContain(words);
+});
+
+test("a source without a proxy and without free queries answers presets, and one of type Web does not", () => {
+  expect(typeof sources.get("closed", "fraud", true)).toBe("object");
+  expect(sources.get("closed", "ranking", true)).toContain("may not be used");
+  expect(sources.get("web", "fraud", true)).toContain("presets are PromQL");
 });

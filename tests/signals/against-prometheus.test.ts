@@ -7,6 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { PRESET_MEASURES_OF, PRESET_SERVERS } from "../../src/api/reasons.ts";
+import { presetOf } from "../../src/core/presets.ts";
 import type { PodTarget, Query, Source } from "../../src/signals/types.ts";
 import { serve } from "./server.ts";
 import { pod, ratio, scalar, source, VARIABLES } from "./support.ts";
@@ -124,6 +126,16 @@ describe.runIf(installed)("the same queries on the same targets, by Prometheus a
     expect([theirs.kind, ours.kind]).toEqual(["Value", "Value"]);
     const [a, b] = [theirs.value ?? Number.NaN, ours.value ?? Number.NaN];
     expect(Math.abs(a - b), `Prometheus says ${a}, Pods ${b}`).toBeLessThanOrEqual(tolerance * Math.abs(a));
+  });
+
+  it("every preset is a query that Prometheus takes", async () => {
+    const texts = PRESET_SERVERS.flatMap((server) => PRESET_MEASURES_OF[server].map((measure) => presetOf(server, measure)));
+    const queries = texts.flatMap((preset) => [preset?.query, preset?.ratio?.numerator, preset?.ratio?.denominator]);
+    const readings = await Promise.all(
+      queries.flatMap((query) => (query === undefined ? [] : [sources.prometheus?.read(scalar(query, WINDOW))])),
+    );
+    expect(readings.length).toBe(20);
+    for (const reading of readings) expect(["Value", "Empty"], reading?.message).toContain(reading?.kind);
   });
 
   it("a range gives what instant queries give at its times", async () => {
