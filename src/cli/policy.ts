@@ -25,10 +25,16 @@ export async function policyShow(name: string | undefined, options: PolicyOption
   return withSession(common, io, async (session) => {
     const mdep = await findDeployment(session, name ?? "");
     if (!mdep) throw await unknownDeployment(session, name ?? "");
-    const { merged } = await policyInForce(session, mdep);
-    const { current = true, message } = mdep.status?.policy ?? {};
+    const { merged, policy } = await policyInForce(session, mdep);
+    const message = mdep.status?.policy?.message ?? policy.notice;
     const deployment = `${mdep.metadata.namespace}/${mdep.metadata.name}`;
-    io.out(text(policyView(merged, { deployment, current, ...(message === undefined ? {} : { message }) }), format, io));
+    io.out(
+      text(
+        policyView(merged, { deployment, current: policy.current, ...(message === undefined ? {} : { message }) }),
+        format,
+        io,
+      ),
+    );
     return EXIT.ok;
   });
 }
