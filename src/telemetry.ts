@@ -43,6 +43,18 @@ export const METRICS = {
     help: "Passes that decided something.",
     labels: { action: "the reason of the rule that acted, such as `RollingBack`, `Proven`, `Superseded`" },
   },
+  held: {
+    type: "counter",
+    name: "rollguard_held_total",
+    help: "Times that a deployment began to wait, by what holds it.",
+    labels: { reason: "why, such as `Frozen`, `AwaitingApproval`, `StormBreaker`, `Cooldown`, `Paused`" },
+  },
+  stormBreakerOpen: {
+    type: "gauge",
+    name: "rollguard_storm_breaker_open",
+    help: "1 while much of the fleet is bad at once and automatic returns of proven revisions are held, otherwise 0.",
+    labels: {},
+  },
   rollbacks: {
     type: "counter",
     name: "rollguard_rollbacks_total",

@@ -51,6 +51,9 @@ export const FIELD_MANAGER = "rollguard";
 /** The field manager of the command line, so that a person's requests are told from Git's. */
 export const CLI_FIELD_MANAGER = "kubectl-rollguard";
 
+/** The one RollguardConfig. */
+export const CONFIG_NAME = "cluster";
+
 /** A deployment's name leaves room for `-r<number>` and `-preview` within a DNS label of 63. */
 export const MAX_DEPLOYMENT_NAME = 40;
 export const MAX_VERSION_NAME = 63;

@@ -17,6 +17,7 @@ import { RESOURCES, type Resource } from "../kube/resources.ts";
 import type { Logger } from "../log.ts";
 import { concernsPolicy, concernsVersion, namedKey, namesConfigMap, numbersOf, policiesChanged, versionsOf } from "./concerns.ts";
 import { Owned, ownerKey } from "./owned.ts";
+import { concernsRevocation } from "./revocations.ts";
 import { RouteWatch } from "./routes.ts";
 
 /** A ModelDeployment as cached: who owns the field of its pin is read before the managed fields are dropped. */
@@ -95,6 +96,8 @@ export interface CachesOptions {
   onVersion(key: string): void;
   /** A policy or source whose status may have to change, as `<kind>/<namespace>/<name>`. */
   onNamed(key: string): void;
+  /** The RollguardConfig changed. */
+  onConfig(): void;
 }
 
 export class Caches {
@@ -152,7 +155,10 @@ export class Caches {
         // What selected a deployment before and does no longer ends there.
         this.#each(
           object,
-          (one) => concernsPolicy(this, one, object) || (previous !== undefined && concernsPolicy(this, one, previous)),
+          (one) =>
+            concernsPolicy(this, one, object) ||
+            (previous !== undefined && concernsPolicy(this, one, previous)) ||
+            concernsRevocation(one, object, previous),
         );
       },
       { cluster: true },
@@ -160,6 +166,7 @@ export class Caches {
     this.configs = this.#watch<RollguardConfig & KubeObject>(
       RESOURCES.rollguardConfigs,
       (object, previous) => {
+        options.onConfig();
         // Also when it is deleted.
         const now = this.configs.get(undefined, object.metadata.name)?.spec.defaults?.policy;
         if (now !== previous?.spec.defaults?.policy) this.#each(object, (one) => one.spec.policy === undefined);

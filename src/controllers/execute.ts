@@ -160,7 +160,7 @@ async function annotateRevisions(
     }
     const known = snapshot.revisions.find((one) => one.revision === object.revision);
     if (known?.revoked && object.metadata.annotations?.[REVOKED_ANNOTATION] === undefined)
-      annotations[REVOKED_ANNOTATION] = "true";
+      annotations[REVOKED_ANNOTATION] = known.revokedBy ?? "true";
     if (Object.keys(annotations).length === 0) continue;
     executor.assertLeading();
     const { name, namespace, resourceVersion } = object.metadata;

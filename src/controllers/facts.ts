@@ -189,8 +189,15 @@ export function keptProfiles(object: ControllerRevision): CheckProfile[] {
   return readProfiles(object.metadata.annotations?.[ANNOTATIONS.baselineHours]);
 }
 
-/** @param isRevoked of a version by its name, now; a revocation that was once seen is kept in an annotation */
-export function knownRevision(object: ControllerRevision, isRevoked: (version: string) => boolean): KnownRevision | undefined {
+/**
+ * @param isRevoked of a version by its name, now; a revocation that was once seen is kept in an annotation
+ * @param revoker what revokes weights of that digest everywhere, now
+ */
+export function knownRevision(
+  object: ControllerRevision,
+  isRevoked: (version: string) => boolean,
+  revoker: (digest: string) => string | undefined,
+): KnownRevision | undefined {
   const kept = keptOf(object);
   if (!kept) return undefined;
   const annotations = object.metadata.annotations ?? {};
@@ -203,11 +210,23 @@ export function knownRevision(object: ControllerRevision, isRevoked: (version: s
     ...(annotations[ANNOTATIONS.provenAt] ? { provenAt: annotations[ANNOTATIONS.provenAt] } : {}),
     baseline: parseBaseline(annotations[ANNOTATIONS.baseline]),
     validationMetrics: Object.fromEntries(metrics.map((one: { name: string; value: number }) => [one.name, one.value])),
-    revoked: annotations[REVOKED_ANNOTATION] !== undefined || isRevoked(kept.version),
+    ...revocationOf(annotations[REVOKED_ANNOTATION], kept, isRevoked, revoker),
   };
 }
 
-/** On a ControllerRevision: its version was revoked; outlives the ModelVersion. */
+/** What was once revoked stays so, and by whom it first was. */
+function revocationOf(
+  noted: string | undefined,
+  kept: KeptRevision,
+  isRevoked: (version: string) => boolean,
+  revoker: (digest: string) => string | undefined,
+): Pick<KnownRevision, "revoked" | "revokedBy"> {
+  if (noted !== undefined) return { revoked: true, ...(noted === "true" ? {} : { revokedBy: noted }) };
+  const by = isRevoked(kept.version) ? `ModelVersion ${kept.version}` : revoker(kept.artifactDigest);
+  return by === undefined ? { revoked: false } : { revoked: true, revokedBy: by };
+}
+
+/** On a ControllerRevision: what revoked it; outlives the ModelVersion and what a policy says later. */
 export const REVOKED_ANNOTATION = "rollguard.dev/revoked";
 
 /** `<target>/<token>`; the target of pause and resume may be left out by people, so a value without a slash is all token. */

@@ -20,10 +20,14 @@ import {
 import type { Memory } from "./memory.ts";
 import { resolvePin } from "./pin.ts";
 import type { Policies } from "./policies.ts";
+import { revokerOf } from "./revocations.ts";
 import { routeFacts } from "./routes.ts";
 import type { Sampler } from "./sampler.ts";
+import type { Storm } from "./storm.ts";
 
 export interface Observer {
+  /** What the storm breaker says of a deployment. */
+  storm: Pick<Storm, "of">;
   caches: Caches;
   memory: Memory;
   sampler: Sampler;
@@ -145,6 +149,8 @@ export function observe(observer: Observer, key: string, deployment: CachedDeplo
   const { caches, memory, sampler, policies } = observer;
   const { namespace } = splitKey(key);
   const isRevoked = (version: string) => caches.versions.get(namespace, version)?.spec.lifecycle === "Revoked";
+  const revoker = (digest: string) => revokerOf(digest, caches.clusterPolicies.list());
+  const storm = observer.storm.of(key);
   const { recorded, ...floor } = floorOf(caches, key, deployment.metadata.uid);
   const probe = memory.probe(key, deployment.status);
   const active = serviceOf(caches, key, deployment, deployment.metadata.name);
@@ -165,6 +171,7 @@ export function observe(observer: Observer, key: string, deployment: CachedDeplo
           .map((version) => version.metadata.name)
           .sort(),
       (name) => caches.configMaps.get(namespace, name)?.contentHash,
+      revoker,
     ),
     policy: policies.of(key, deployment),
     // What an earlier deployment of this name left is not ours, and about to be collected.
@@ -172,7 +179,7 @@ export function observe(observer: Observer, key: string, deployment: CachedDeplo
       .of(key)
       .filter((one) => isControlledBy(one, deployment.metadata.uid))
       .flatMap((one) => {
-        const known = knownRevision(one, isRevoked);
+        const known = knownRevision(one, isRevoked, revoker);
         return known ? { ...known, profile: memory.profiles(one, () => keptProfiles(one)) } : [];
       }),
     revokedVersions: revokedAmong(deployment, isRevoked),
@@ -181,6 +188,7 @@ export function observe(observer: Observer, key: string, deployment: CachedDeplo
     ...(active ? { active } : {}),
     ...(preview ? { preview } : {}),
     ...routeOf(caches, deployment, [active, preview]),
+    ...(storm ? { storm } : {}),
     windows: sampler.windows(key),
     ...(probe ? { probe } : {}),
     floor,

@@ -1,6 +1,7 @@
 // Puts the operator together: client, caches, queue, sampler, sources, leader election. Nothing is decided here.
 
 import type { Gauge } from "prom-client";
+import { CONFIG_NAME } from "../api/names.ts";
 import type { Clock } from "../clock.ts";
 import type { OperatorOptions } from "../config.ts";
 import { connect, type KubeClient } from "../kube/client.ts";
@@ -23,9 +24,11 @@ import { podsOf } from "./observe.ts";
 import { Policies } from "./policies.ts";
 import { Prober } from "./prober.ts";
 import { Reconciler } from "./reconcile.ts";
+import { RevocationPace } from "./revocations.ts";
 import { Sampler } from "./sampler.ts";
 import { SourceHealth } from "./sourcehealth.ts";
 import { Sources } from "./sources.ts";
+import { Storm } from "./storm.ts";
 import { reconcileVersion } from "./versions.ts";
 
 export interface OperatorDeps {
@@ -167,6 +170,7 @@ async function lead(
     // Many deployments of one version change together: one write for all of them.
     onVersion: (key) => versions.addAfter(key, GATHER_MS),
     onNamed: (key) => named.addAfter(key, GATHER_MS),
+    onConfig: () => storm.configured(),
   });
   const sources = new Sources({
     client,
@@ -187,7 +191,12 @@ async function lead(
       facts: podsOf(caches, key, revision),
       targets: scrapeTargets(caches, key, revision, (source && caches.sources.get(undefined, source)?.spec.pods) || {}),
     }),
-    onSample: (key, { urgent }) => (urgent ? queue.addUrgent(key) : queue.add(key)),
+    onSample: (key, notice) => {
+      // First the storm breaker: what it holds must be held when the deployment is decided on.
+      storm.sample(key, notice);
+      if (notice.urgent) queue.addUrgent(key);
+      else queue.add(key);
+    },
     onReading: (source, kind, seconds, message) => {
       sourceHealth.note(source, kind === "Error" ? (message ?? "no answer") : undefined);
       metrics.sourceRequests.inc({ source, outcome: kind });
@@ -201,12 +210,28 @@ async function lead(
     onAnswer: (key) => queue.addUrgent(key),
   });
   const events = new EventRecorder({ client, clock, logger, controller: "rollguard.dev/operator", instance: options.identity });
+  const storms = new WorkQueue({ clock });
+  const storm: Storm = new Storm({
+    client,
+    caches,
+    clock,
+    now: () => client.serverNow(),
+    assertLeading,
+    events,
+    logger,
+    onDirty: (delayMs) => (delayMs === 0 ? storms.add(CONFIG_NAME) : storms.addAfter(CONFIG_NAME, delayMs)),
+    onClosed: (keys) => {
+      for (const key of keys) queue.addUrgent(key);
+    },
+  });
   const executor: Executor = { client, caches, assertLeading, settled: new WeakMap() };
   const reconciler = new Reconciler({
     ...executor,
     memory,
     sampler,
     policies: new Policies(caches),
+    storm,
+    pace: new RevocationPace(clock),
     environment: options.environment,
     prober,
     events,
@@ -225,6 +250,7 @@ async function lead(
     set({ lane: "normal" }, normal);
     set({ lane: "urgent" }, urgent);
   });
+  gaugeOf(metrics.stormBreakerOpen, (set) => set({}, storm.open ? 1 : 0));
   gaugeOf(metrics.deployments, (set) =>
     countBy(
       caches.deployments.list(),
@@ -243,6 +269,8 @@ async function lead(
     await caches.start(term.signal);
     health.ready("api", undefined);
     health.ready("caches", undefined);
+    // What an earlier operator held is held before anything is decided.
+    storm.start();
     logger.info({ identity: options.identity, deployments: caches.deployments.list().length }, "the caches are filled; guarding");
     await Promise.all([
       runWorkers(
@@ -259,6 +287,7 @@ async function lead(
         },
         term.signal,
       ),
+      runStatuses(storms, () => storm.write()),
       runStatuses(versions, (key) => reconcileVersion(executor, key, () => client.serverNow())),
       runStatuses(named, (key) =>
         reconcileNamed(
@@ -276,6 +305,7 @@ async function lead(
     term.abort(new Error("the term is over"));
     metrics.leader.set(0);
     sampler.stop();
+    storm.stop();
     await prober.stop();
     sources.close();
     await events.stop();

@@ -11,17 +11,23 @@ import type { KeptRevision } from "./facts.ts";
 
 type Json = Record<string, unknown>;
 
-/** @param configMap content hash of a ConfigMap of the namespace; undefined where there is none */
+/**
+ * @param configMap content hash of a ConfigMap of the namespace; undefined where there is none
+ * @param revoker what revokes weights of that digest everywhere; undefined: nothing does
+ */
 export function resolvePin(
   deployment: ModelDeployment,
   version: ModelVersion | undefined,
   known: () => string[],
   configMap: (name: string) => string | undefined,
+  revoker: (digest: string) => string | undefined,
 ): Pin {
   const name = deployment.spec.version;
   if (!version || version.metadata.deletionTimestamp !== undefined) return { state: "Missing", version: name, known: known() };
   if (version.spec.model !== deployment.spec.model) return { state: "OtherModel", version: name, model: version.spec.model };
   if (version.spec.lifecycle === "Revoked") return { state: "Revoked", version: name };
+  const by = revoker(artifactDigest(version.spec.artifact));
+  if (by !== undefined) return { state: "Revoked", version: name, by };
   const template = deployment.spec.template as Json;
   const maps = configMapsOf(template).map((one) => ({ ...one, hash: configMap(one.name) }));
   const missing = maps.filter((one) => one.hash === undefined && !one.optional).map((one) => one.name);

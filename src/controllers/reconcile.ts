@@ -21,10 +21,12 @@ import { keep } from "./pin.ts";
 import type { Prober } from "./prober.ts";
 import { Profiles } from "./profiles.ts";
 import { writeRecords } from "./record.ts";
+import { paced, type RevocationPace } from "./revocations.ts";
 import type { Job } from "./sampler.ts";
 
 export interface ReconcilerDeps extends Observer, Executor {
   prober: Prober;
+  pace: RevocationPace;
   events: EventRecorder;
   metrics: Metrics;
   logger: Logger;
@@ -49,7 +51,7 @@ export class Reconciler {
 
   /** @returns in how many ms to look again at the latest */
   async reconcile(key: string): Promise<{ requeueAfterMs?: number }> {
-    const { caches, memory, sampler, prober, client, policies } = this.#deps;
+    const { caches, memory, sampler, prober, pace, client, policies } = this.#deps;
     const { namespace, name } = splitKey(key);
     const known = memory.latest(key, caches.deployments.get(namespace, name)) as CachedDeployment | undefined;
     // One that is being deleted is left alone: nothing is created or scaled.
@@ -59,11 +61,12 @@ export class Reconciler {
       memory.forget(key);
       this.#profiles.forget(key);
       policies.forget(key);
+      pace.release(key);
       return {};
     }
     const deployment = await this.#newest(key, known);
-    const snapshot = observe(this.#deps, key, deployment);
     const now = client.serverNow();
+    const snapshot = paced(observe(this.#deps, key, deployment), key, pace, now);
     const decision = decide(snapshot, now);
     const after = decision.changed ? await this.#write(key, deployment, decision) : deployment;
     // At once: an act that fails is tried again by the next pass, which has nothing to tell any more.
@@ -112,6 +115,9 @@ export class Reconciler {
     memory.wrote(key, kept);
     const { rollback } = decision.status;
     const began = rollback !== undefined && rollback.sequence !== deployment.status?.rollback?.sequence;
+    const holding = decision.held.some((one) => one.reason === decision.status.reason);
+    if (holding && decision.status.reason !== undefined && decision.status.reason !== deployment.status?.reason)
+      metrics.held.inc({ reason: decision.status.reason });
     if (decision.acted) {
       metrics.decisions.inc({ action: decision.acted.reason });
       logger.info(

@@ -35,6 +35,8 @@ export interface SampleNotice {
   urgent: boolean;
   /** It lies beyond the check's threshold. */
   bad: boolean;
+  /** It can be told whether it does: a value, of enough samples where it is a ratio. */
+  usable: boolean;
   check: string;
   /** Absent: a built-in check. */
   source?: string;
@@ -170,10 +172,12 @@ export class Sampler {
     const [first] = readings;
     const failed = readings.length === 1 && first?.kind !== "Value";
     for (const reading of failed ? [] : readings) addReading(window, check, reading);
-    const bad = failed ? [] : readings.filter((reading) => isBad(check, reading));
-    const at = readings.at(-1)?.at;
-    if (at !== undefined && !failed)
-      onSample(key, { urgent: bad.length > 0, bad: bad.length > 0, check: check.name, revision, at, ...sourceOf(check) });
+    const last = readings.at(-1);
+    if (last && !failed) {
+      // Any of them may complete a breach; what is so now is the last one.
+      const urgent = readings.some((reading) => isBad(check, reading));
+      onSample(key, { ...noticeOf(check, revision, last), urgent });
+    }
     this.#next(key, subject, entry);
   }
 
@@ -207,8 +211,7 @@ export class Sampler {
     // While it was asked, the judging may have begun anew: an answer to the old question is thrown away.
     if (entry.job === job || isCurrent(entry.window, check, job.judgedFrom)) addReading(entry.window, entry.job.check, reading);
     if (entry.timer === timer) this.#next(key, subject, entry);
-    const bad = isBad(check, reading);
-    this.#deps.onSample(key, { urgent: bad, bad, check: check.name, revision, at: reading.at, ...sourceOf(check) });
+    this.#deps.onSample(key, noticeOf(check, revision, reading));
   }
 
   async #read(key: string, subject: Subject, entry: Entry): Promise<Reading> {
@@ -244,8 +247,12 @@ function isBad(check: Check, reading: Reading): boolean {
   return reading.value !== undefined && check.threshold !== undefined && isBeyond(reading.value, check.threshold);
 }
 
-function sourceOf({ source }: Check): { source?: string } {
-  return source === undefined ? {} : { source };
+function noticeOf(check: Check, revision: number, reading: Reading): SampleNotice {
+  const bad = isBad(check, reading);
+  const enough = check.kind !== "Ratio" || (reading.denominator ?? 0) >= check.minSamples;
+  const usable = reading.kind === "Value" && check.threshold !== undefined && enough;
+  const source = check.source === undefined ? {} : { source: check.source };
+  return { urgent: bad, bad, usable, check: check.name, revision, at: reading.at, ...source };
 }
 
 function drop(subject: Subject, id: string, entry: Entry): void {

@@ -74,6 +74,7 @@ beforeAll(async () => {
     onChange: () => undefined,
     onVersion: () => undefined,
     onNamed: () => undefined,
+    onConfig: () => undefined,
   });
   await caches.start(stop.signal);
   sources = new Sources({ client, caches, clock: systemClock, operatorNamespace: "rollguard-system" });
