@@ -77,6 +77,19 @@ export class Policies {
     this.#last.delete(key);
   }
 
+  /**
+   * Since when what is in force now has been in force, ms epoch: samples from before are not judged by it. Undefined where nothing is
+   * kept of it, since nobody saw it come into force.
+   */
+  since(key: string, uid: string | undefined): number | undefined {
+    const layers = this.#last.get(key)?.layers ?? [];
+    const wanted = keptPolicyName(splitKey(key).name, this.#hashOf(layers));
+    const kept = this.#ours(key, uid).find((one) => one.metadata.name === wanted);
+    const created = Date.parse(kept?.metadata.creationTimestamp ?? "");
+    // Stamps are whole seconds.
+    return Number.isNaN(created) ? undefined : created + 1000;
+  }
+
   /** Keeps what is in force, where it is not kept already. The new one is there before the old one goes. */
   async keep(executor: Executor, key: string, deployment: CachedDeployment): Promise<void> {
     const { uid, name } = deployment.metadata;

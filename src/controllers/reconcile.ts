@@ -74,7 +74,8 @@ export class Reconciler {
     const status = after.status ?? {};
     const wanted = plan(snapshot, status, now);
     // Told and judged whatever becomes of the writes below: one refused object must not blind the guard.
-    sampler.follow(key, jobsOf(snapshot, status.active, status.candidate));
+    const policySince = policies.since(key, deployment.metadata.uid);
+    sampler.follow(key, jobsOf(snapshot, status.active, status.candidate, policySince));
     prober.follow(key, { ...snapshot, deployment: after });
     let again: number | undefined;
     try {
@@ -202,12 +203,18 @@ export class Reconciler {
   }
 }
 
-/** What is to be asked from now on: the active revision always, the candidate once it has a ready pod to measure. */
-export function jobsOf(snapshot: Snapshot, active: RevisionRef | undefined, candidate: RevisionRef | undefined): Job[] {
+/**
+ * What is to be asked from now on: the active revision always, the candidate once it has a ready pod to measure.
+ * @param policySince when the policy came into force, ms epoch, as far as it is known
+ */
+export function jobsOf(
+  snapshot: Snapshot,
+  active: RevisionRef | undefined,
+  candidate: RevisionRef | undefined,
+  policySince: number | undefined,
+): Job[] {
   const { policy, deployment } = snapshot;
   const status = { ...deployment.status, active, candidate };
-  // What was measured while another policy was in force is not judged by this one.
-  const samePolicy = deployment.status?.policy?.hash === policy.hash;
   const ready = (ref: RevisionRef) => (snapshot.children.find((child) => child.revision === ref.revision)?.ready ?? 0) > 0;
   const judged = [active, candidate && ready(candidate) ? candidate : undefined].filter((ref) => ref !== undefined);
   return judged.flatMap((ref) => {
@@ -218,7 +225,8 @@ export function jobsOf(snapshot: Snapshot, active: RevisionRef | undefined, cand
       revision: ref.revision,
       judgedFrom: from,
       stage,
-      ...(samePolicy ? { countsFrom: from } : {}),
+      // What was measured while another policy was in force is not judged by this one.
+      ...(policySince === undefined ? {} : { countsFrom: Math.max(from, policySince) }),
       policy,
       graceMs: parseDuration(deployment.spec.strategy.progressDeadline),
       variables: {

@@ -2,6 +2,7 @@
 // source's history or without it.
 
 import { afterEach, describe, expect, test } from "vitest";
+import { RESOURCES } from "../../src/kube/resources.ts";
 import type { ApiRequest } from "../../src/sandbox/apiserver/http.ts";
 import type { ApiResponse } from "../../src/sandbox/apiserver/index.ts";
 import type { Simulation } from "./simulated.ts";
@@ -82,6 +83,29 @@ describe("killed while all is healthy", () => {
     simulation.errorShare = (revision) => (revision === 2 ? 0.5 : 0.01);
     await simulation.until("returned", ({ status }) => status?.phase === "RolledBack", 20_000);
     expect(simulation.traffic).toEqual([1, 2, 1]);
+  });
+
+  test("what was measured under a policy is not judged by a tighter one after a restart", async () => {
+    const simulation = await guardingTwo();
+    const edited = simulation.clock.now() + 10_000;
+    simulation.errorShare = (_revision, at) => (at < edited ? 0.08 : 0.01);
+    await simulation.clock.advance(10_500);
+    const live = await simulation.tester.get(RESOURCES.rollbackPolicies, { namespace: "default", name: "toy" });
+    const { spec } = live as unknown as { spec: { checks: { threshold: object }[] } };
+    const { apiVersion, kind, metadata } = live;
+    const checks = spec.checks.map((check) => ({ ...check, threshold: { max: 0.05 } }));
+    await simulation.apply({
+      apiVersion,
+      kind,
+      metadata: { name: metadata.name, namespace: metadata.namespace },
+      spec: { ...spec, checks },
+    });
+    await simulation.clock.advance(600);
+    simulation.running().stop();
+    simulation.operator();
+    await atRest(simulation);
+    expect(simulation.traffic).toEqual([1, 2]);
+    expect(simulation.deployment()?.status?.checks?.[0]).toMatchObject({ verdict: "Healthy", threshold: "≤ 0.05" });
   });
 
   test("one bad sample of the past is one bad sample, however often it is read", async () => {
