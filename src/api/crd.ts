@@ -151,6 +151,19 @@ function structural(node: SchemaNode): SchemaNode {
   }
   if (out.properties !== undefined && Object.keys(out.properties).length === 0) delete out.properties;
   if (items !== undefined) out.items = structural(items);
+  if (out.default !== undefined) out.default = completed(out.default, out);
+  return out;
+}
+
+/** A default with the defaults of its fields: Kubernetes holds it against the rules as it is written, before it fills anything in. */
+function completed(value: unknown, { properties = {} }: SchemaNode): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  const given = value as Record<string, unknown>;
+  const out = { ...given };
+  for (const [key, child] of Object.entries(properties)) {
+    const field = given[key] ?? child.default;
+    if (field !== undefined) out[key] = completed(field, child);
+  }
   return out;
 }
 

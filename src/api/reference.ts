@@ -94,10 +94,9 @@ function typeOf(node: SchemaNode): string {
   return node.type ?? "any";
 }
 
+// That of an object is told by its fields.
 const defaultOf = (node: SchemaNode): string =>
-  node.default === undefined || (typeof node.default === "object" && JSON.stringify(node.default) === "{}")
-    ? ""
-    : `\`${cell(JSON.stringify(node.default))}\``;
+  node.default === undefined || node.properties !== undefined ? "" : `\`${cell(JSON.stringify(node.default))}\``;
 
 function bounds(node: SchemaNode): string[] {
   const out: string[] = [];

@@ -119,6 +119,15 @@ describe.each(KINDS)("the CRD of $kind", (kind) => {
       if (node.type !== undefined) expect(typeof node.default, path).toBe(node.type === "integer" ? "number" : node.type);
     }
   });
+
+  it("has defaults of objects that are whole: Kubernetes holds them against the rules before it fills anything in", () => {
+    for (const [path, node] of all) {
+      if (typeof node.default !== "object") continue;
+      for (const [key, child] of Object.entries(node.properties ?? {})) {
+        if (child.default !== undefined) expect(node.default, path).toHaveProperty(key, child.default);
+      }
+    }
+  });
 });
 
 describe("ModelDeployment.status", () => {
