@@ -10,6 +10,8 @@ const SLOTS = 10;
 /** What a refill asks for at most: more than a window keeps while guarding, and a bake of a week at a minute. */
 const MOST_GUARDING = 1000;
 const MOST_BAKING = 10_000;
+/** The change detector of a guarded ratio gathers its evidence over this many at least; no `of` is larger. */
+const LEAST_RATIO = 100;
 /** Times of a refill are multiples of this, ms, so that those of many deployments are one query. */
 const GRAIN_MS = 100;
 
@@ -42,7 +44,7 @@ export function nextSlot(key: string, monotonic: number, intervalMs: number): nu
 /**
  * The past that a window is filled with: as many intervals as it needs, the last of them one interval before the first live
  * sample, so that no two overlap. While guarding `of` intervals, or the length of the bake where that is more (samples of a
- * ratio may be pooled so long), at most 1,000 intervals; while baking and verifying all of it, at most 10,000.
+ * ratio may be pooled so long), of a ratio at least 100, since its change detector gathers evidence, at most 1,000 intervals; while baking and verifying all of it, at most 10,000.
  *
  * @param countsFrom samples before it are not judged, ms epoch
  * @param firstAt when the first live sample is due, ms epoch
@@ -56,7 +58,8 @@ export function refillSpan(
 ): RangeSpan | undefined {
   const stepMs = check.intervalMs;
   const toMs = Math.floor((firstAt - stepMs) / GRAIN_MS) * GRAIN_MS;
-  const needed = Math.min(Math.ceil(Math.max(stepMs * check.breach.of, policy.bakeMs) / stepMs), MOST_GUARDING);
+  const least = check.kind === "Ratio" ? LEAST_RATIO : check.breach.of;
+  const needed = Math.min(Math.max(Math.ceil(policy.bakeMs / stepMs), least), MOST_GUARDING);
   const most = stage === "Guard" ? needed : MOST_BAKING;
   const steps = Math.min(Math.floor((toMs - countsFrom) / stepMs), most - 1);
   return steps < 0 ? undefined : { fromMs: toMs - steps * stepMs, toMs, stepMs };

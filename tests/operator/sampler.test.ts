@@ -134,7 +134,7 @@ describe("few queries", () => {
     await bed.clock.advance(1000);
     const ranges = bed.requests.filter(({ path }) => path === "query_range").length;
     expect(ranges).toBeGreaterThan(0);
-    expect(ranges).toBeLessThanOrEqual(20);
+    expect(ranges).toBeLessThanOrEqual(30);
     expect(bed.window("model-999")?.count).toBe(20);
   });
 
@@ -246,11 +246,12 @@ describe("after a restart", () => {
     const policy = policyOf("10s", 2);
     const check = policy.checks.find((one) => one.name === "check-1");
     if (!check) throw new Error("no check");
-    const steps = (stage: Stage, from: number) => {
-      const span = refillSpan(check, policy, stage, from, 1e12);
+    const steps = (stage: Stage, from: number, kind = check.kind) => {
+      const span = refillSpan({ ...check, kind }, policy, stage, from, 1e12);
       return span ? (span.toMs - span.fromMs) / span.stepMs + 1 : 0;
     };
     expect(steps("Guard", 0)).toBe(60);
+    expect(steps("Guard", 0, "Ratio")).toBe(100);
     expect(steps("Bake", 0)).toBe(10_000);
     expect(steps("Bake", 1e12 - 100_000)).toBe(10);
     expect(steps("Bake", 1e12 - 5000)).toBe(0);
