@@ -2,6 +2,7 @@
 import { type Command, Option } from "commander";
 import type { Io } from "./io.ts";
 import { MATRIX_FORMATS, type MatrixOptions } from "./matrix-formats.ts";
+import type { ReplayOptions } from "./replay.ts";
 
 export interface TrialDeps {
   program: Command;
@@ -30,5 +31,40 @@ Times run from the first bad sample; "+ one write" is the Service's selector. No
     .action(async (name: string | undefined, _flags: object, command: Command) => {
       const { matrixCommand } = await import("./matrix.ts");
       done(await matrixCommand(name, command.optsWithGlobals<MatrixOptions>(), io));
+    });
+
+  people(program.command("replay"), "allNamespaces")
+    .description("what a policy would have done with the metrics of a past time, when, and why")
+    .requiredOption("-f, --filename <file>", "the policy")
+    .option("--against <file>", "a second policy, side by side")
+    .option("--from <time>", "since when: RFC 3339, or how long ago, such as 6h or 7d")
+    .option("--to <time>", "until when; default: now, or the end of the recording")
+    .option("--prometheus <url>", "ask this server, without credentials")
+    .option("--source <name>", "ask this MetricSource of the cluster; default: the one that each check names")
+    .option("--operator-namespace <name>", "where the secrets of MetricSources are (default: rollguard-system)")
+    .option("--recording <file>", "read a recorded file instead: JSON lines or CSV (time,check,value,numerator,denominator)")
+    .option("--record <file>", "write what was read; .csv makes it CSV, otherwise JSON lines")
+    .option("--name <name>", "${name}: the ModelDeployment that served")
+    .option("--revision <number>", "${revision}; with --name also ${workload}")
+    .option("--workload <name>", "${workload}, such as fraud-scorer-r7")
+    .option("--model-version <name>", "${version}")
+    .option("--validation <metric=value...>", "what the version scored before it was shipped, for ValidationMetric")
+    .option("--bake", "begin with a revision that has just got the traffic; default: it is proven, with a warm standby")
+    .option("--svg <file>", "write a picture of the values with the decisions marked")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  kubectl rollguard replay -f policy.yaml -n fraud --workload fraud-scorer-r7 --from 24h
+  kubectl rollguard replay -f policy.yaml --prometheus http://localhost:9090 -n fraud --workload fraud-scorer-r7 --from 7d --record week.jsonl
+  kubectl rollguard replay -f policy.yaml --against stricter.yaml --recording week.jsonl --svg week.svg
+
+The same decisions as the operator's, on recorded time. After a return another revision would have served, of which nothing was
+recorded: the incident is noted, and after its cooldown the series goes on being judged as that of a fresh proven revision.
+LastHealthy compares with what the recording measured in its first \`bake\`. Built-in checks are left out: pods are not recorded.`,
+    )
+    .action(async (_flags: object, command: Command) => {
+      const { replayCommand } = await import("./replay.ts");
+      done(await replayCommand(command.optsWithGlobals<ReplayOptions>(), io));
     });
 }

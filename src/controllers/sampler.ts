@@ -263,7 +263,8 @@ function drop(subject: Subject, id: string, entry: Entry): void {
   if (![...subject.entries.values()].some((one) => one.job.revision === revision)) subject.restarts.delete(revision);
 }
 
-function queryOf({ check, variables }: Job, pods: PodTarget[]): Query {
+/** What a source is asked for a check. */
+export function queryOf({ check, variables }: Pick<Job, "check" | "variables">, pods: PodTarget[]): Query {
   const common = {
     windowMs: check.windowMs,
     intervalMs: check.intervalMs,

@@ -2,22 +2,16 @@
 
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import type { Check, Policy } from "../core/policy.ts";
+import { opening, POD_START_MS, proved, settle, settleMs } from "./opening.ts";
 import { type Cell, type CheckLine, cell, ended, judged, lineOf } from "./outcome.ts";
-import { type Data, goodValue, reading } from "./readings.ts";
+import { type Data, reading } from "./readings.ts";
 import type { Situation } from "./situations.ts";
-import { Stage } from "./stage.ts";
+import type { Stage } from "./stage.ts";
 
 const START = Date.parse("2026-11-24T10:00:00Z");
 const HOUR = 3_600_000;
-/** How long pods take to start on the stage. */
-const POD_START_MS = 10_000;
 
 const iso = (ms: number) => new Date(ms).toISOString();
-
-/** The longest that a check may need until it says something: warm-up, its window of samples, and some room. */
-function settleMs(policy: Policy): number {
-  return policy.warmupMs + Math.max(...policy.checks.map((one) => one.intervalMs * (one.breach.of + 2)));
-}
 
 /** Plays situations of one policy; the way to each of them is gone once and shared. */
 export class Theatre {
@@ -34,19 +28,8 @@ export class Theatre {
     this.#two = proved(this.#one.fork().pin("v2"), "v2");
   }
 
-  /** A stage without anything proven. On the way to a situation a short bake will do, and nothing is in the way. */
   #first(): Stage {
-    const { replicas = 2, strategy } = this.#spec;
-    const spec = { replicas: Math.max(replicas, 1), ...(strategy ? { strategy } : {}), probe: { path: "/" } };
-    const policy: Policy = { ...this.#policy, mode: "Enforce", bakeMs: 0, freeze: [] };
-    const stage = new Stage({ now: START, policy, spec: spec as Partial<ModelDeployment["spec"]> });
-    const metrics = Object.fromEntries(
-      policy.checks.flatMap((one) => (one.baseline?.metric === undefined ? [] : [[one.baseline.metric, goodValue(one)]])),
-    );
-    for (const name of ["v1", "v2", "v3"]) stage.version(name, { metrics });
-    stage.startMs = () => POD_START_MS;
-    stage.measure = (check) => reading(check, "Good", 0, 1);
-    return stage;
+    return opening(this.#policy, { now: START, spec: this.#spec });
   }
 
   play(situation: Situation): Cell {
@@ -218,19 +201,4 @@ function spoilOne(stage: Stage, check: Check, revision: number, data: Data, spre
     return reading(one, data, asked++, spread);
   };
   return () => first ?? began;
-}
-
-/** Runs until `done`, at most for `ms`. */
-function settle(stage: Stage, ms: number, done: () => boolean): void {
-  const end = stage.now + ms;
-  while (!done() && stage.now < end) stage.step(end);
-}
-
-function proved(stage: Stage, version: string): Stage {
-  const is = () =>
-    stage.status.lastHealthy?.version === version &&
-    stage.cluster.revisions.some((one) => one.version === version && one.provenAt);
-  settle(stage, 20 * settleMs(stage.policy) + HOUR, () => Boolean(is()));
-  if (!is()) throw new Error(`no revision can be proven under this policy: ${stage.status.message ?? "no reason given"}`);
-  return stage;
 }

@@ -1,5 +1,8 @@
 // The commands for trying a policy: with files, and against the sandbox's API server.
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { load } from "js-yaml";
@@ -102,3 +105,82 @@ test("matrix says what is wrong with a file, and which field", async () => {
   expect((await rollguard("matrix")).code).toBe(2);
   expect((await rollguard("matrix", "-f", join(dir, "none.yaml"))).err).toContain("can't read");
 });
+
+/** A Prometheus whose every series is good for half an hour and then bad. */
+async function prometheus() {
+  const asked: URLSearchParams[] = [];
+  const server = createServer((request, response) => {
+    let body = "";
+    request.on("data", (chunk) => {
+      body += String(chunk);
+    });
+    request.on("end", () => {
+      const form = new URLSearchParams(body);
+      asked.push(form);
+      const [start, end, step] = ["start", "end", "step"].map((name) => Number(form.get(name))) as [number, number, number];
+      const values = [];
+      for (let at = start; at <= end; at += step) values.push([at, at - start > 1800 ? "2" : "0.2"]);
+      response.setHeader("content-type", "application/json");
+      response.end(JSON.stringify({ status: "success", data: { resultType: "matrix", result: [{ metric: {}, values }] } }));
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}`, asked, close: () => server.close() };
+}
+
+const LATENCY = (max: number, more = "") => `apiVersion: rollguard.dev/v1alpha1
+kind: RollbackPolicy
+metadata: { name: latency-${max} }
+spec:
+  checks:
+    - name: latency
+      source: prometheus
+      query: p95{pod=~"\${workload}-.+"}
+      threshold: { max: ${max} }
+${more}`;
+
+test("replay asks a Prometheus for a past time, records it, and shows what two policies would have done", async () => {
+  const source = await prometheus();
+  const [tight, loose, recording, svg] = ["tight.yaml", "loose.yaml", "recording.csv", "plot.svg"].map((name) =>
+    join(dir, name),
+  ) as [string, string, string, string];
+  writeFileSync(tight, LATENCY(0.8));
+  writeFileSync(loose, LATENCY(3));
+  const time = ["--from", "2026-11-20T00:00:00Z", "--to", "2026-11-20T01:00:00Z"];
+  const first = await rollguard(
+    ...["replay", "-f", tight, "--against", loose, "--prometheus", source.url, "--workload", "scorer-r7", ...time],
+    ...["--record", recording, "--svg", svg],
+  );
+  source.close();
+  expect([first.code, first.err]).toEqual([0, ""]);
+  expect(source.asked.some((form) => form.get("query")?.includes('pod=~"scorer-r7-.+"'))).toBe(true);
+  expect(first.out).toMatch(/latency-0\.8 +[1-9] /);
+  expect(first.out).toMatch(/latency-3 +0 /);
+  expect(first.out).toContain("ROLLS BACK");
+  expect(first.out).toContain("nothing would have happened");
+  expect(readFileSync(svg, "utf8")).toMatch(/^<svg .*<\/svg>\n$/s);
+  // The recording says the same without a server.
+  const again = await rollguard("replay", "-f", tight, "--recording", recording, "-o", "json");
+  const [replayed] = JSON.parse(again.out) as { incidents: { kind: string; at: number; firstBadAt: number }[] }[];
+  expect(replayed?.incidents[0]).toMatchObject({ kind: "Returned", firstBadAt: Date.parse("2026-11-20T00:31:00Z") });
+}, 60_000);
+
+test("replay says what it lacks", async () => {
+  const file = join(dir, "latency.yaml");
+  writeFileSync(file, LATENCY(0.8));
+  for (const [args, code, words] of [
+    [[], 2, "-f"],
+    [["-f", file], 2, "--from"],
+    [["-f", file, "--from", "soon"], 2, "--from must be a time"],
+    [["-f", file, "--from", "2h", "--prometheus", "http://127.0.0.1:1"], 2, "--workload"],
+    [["-f", file, "--from", "2h", "--prometheus", "http://127.0.0.1:1", "--workload", "a-r1"], 1, "latency: "],
+    [["-f", file, "--from", "2h", "--workload", "a-r1", ...cluster()], 1, "there is no MetricSource prometheus"],
+    [["-f", file, "--recording", join(dir, "none.csv")], 1, "can't read"],
+  ] as const) {
+    const { code: ended, err } = await rollguard("replay", ...args);
+    expect([args, ended]).toEqual([args, code]);
+    expect(err).toContain(words);
+  }
+}, 60_000);
