@@ -6,6 +6,7 @@ import { load } from "js-yaml";
 import { generatedFiles } from "../src/api/generated.ts";
 import type { ModelDeployment } from "../src/api/modeldeployment.ts";
 import type { RollbackPolicy } from "../src/api/rollbackpolicy.ts";
+import { faultsPage } from "../src/core/faulttable/table.ts";
 import { policyLayersPage } from "../src/core/layerspage.ts";
 import { presetsPage } from "../src/core/presetspage.ts";
 import { matrixPage } from "../src/trial/docs.ts";
@@ -18,6 +19,7 @@ const { spec: policy } = example("policy.yaml") as RollbackPolicy;
 const { spec: deployment } = example("deployment.yaml") as ModelDeployment;
 const files = generatedFiles()
   .set("docs/policy-layers.md", policyLayersPage())
+  .set("docs/faults.md", faultsPage())
   .set("docs/matrix.md", matrixPage(policy, deployment))
   .set("docs/presets.md", presetsPage())
   .set("docs/verdicts.md", verdictsPage());

@@ -107,12 +107,34 @@ export const STALLED_REASONS = [
   "NameTaken",
   /** The API server refuses the child. */
   "InvalidTemplate",
+  /** No node fits: resources, taints, affinity, a claim that is not bound. */
   "Unschedulable",
+  "SchedulingGated",
+  /** The kubelet would not run a pod that was scheduled to its node: a device plugin that is gone, no room after all. */
+  "NodeRejected",
+  "NodeLost",
+  "Evicted",
   "QuotaExceeded",
-  /** The image's registry can't be reached. */
+  /** Admission refuses the pods: Pod Security, a LimitRange, a webhook, a missing service account. */
+  "AdmissionRefused",
+  /** Placed, and no container was made: a volume, the network, a device. */
+  "PodNotStarted",
+  /** A Secret, ConfigMap or key that a container needs is not there. */
+  "CreateContainerConfigError",
+  /** The runtime could not start a container, for reasons of its node. */
+  "ContainerNotStarted",
+  /** The image's registry can't be reached, or lets nobody in. */
   "ImageUnavailable",
   /** The artifact's server can't be reached. */
   "ArtifactUnavailable",
+  /** The artifact's server lets nobody in. */
+  "ArtifactUnauthorized",
+  /** The volume for the weights has no room. */
+  "DiskFull",
+  /** The volume for the weights can't be read or written. */
+  "VolumeUnavailable",
+  "FetchInterrupted",
+  "FetchMisconfigured",
   "ProgressDeadlineExceeded",
   /** Nothing proven to return to. */
   "NoTarget",
@@ -165,15 +187,30 @@ export type HeldReason = (typeof HELD_REASONS)[number];
 /** Faults of a candidate's own, which quarantine it, and breaches. */
 export const FAULT_REASONS = [
   "CrashLoop",
-  "OutOfMemory",
+  "OOMKilled",
+  /** The weights are not what the version names. */
   "DigestMismatch",
   "SizeMismatch",
+  "ArtifactNotFound",
+  /** The fetch said that the weights can't be used, without a reason. */
+  "ArtifactInvalid",
+  "RedirectRefused",
+  "BadUri",
+  "BadDigest",
+  "BadFiles",
+  "UnsupportedScheme",
+  "HostNotAllowed",
   "ImageNotFound",
+  "InvalidImageName",
+  /** The command or the image can't be run: not there, not executable, of another architecture. */
+  "ContainerCannotRun",
+  /** Its container runs and did not get ready within the progress deadline. */
   "NeverReady",
   "ProbeFailed",
   "CheckBreached",
+  /** A Critical check of it was breached while it had the traffic. */
+  "Breached",
   "RolledBackByPerson",
-  "Revoked",
 ] as const;
 export type FaultReason = (typeof FAULT_REASONS)[number];
 

@@ -13,7 +13,7 @@ export type ArtifactReason =
   /** The server sends to another host that is not allowed, or from https to http. */
   | "RedirectRefused"
   /** 404 or 410, or no such file: the version names something that is not there. */
-  | "NotFound"
+  | "ArtifactNotFound"
   /** The URI can't be read, or carries credentials. */
   | "BadUri"
   /** Not `sha256:` and 64 hexadecimal digits. */
@@ -25,34 +25,34 @@ export type ArtifactReason =
   /** The installation does not fetch from this host. */
   | "HostNotAllowed"
   /** 401 or 403: credentials are missing or wrong, which is not the model's fault. */
-  | "Unauthorized"
+  | "ArtifactUnauthorized"
   /** Refused, unknown name, 429, 5xx, any other answer that is not the file, a broken connection, a time limit. */
-  | "SourceUnavailable"
+  | "ArtifactUnavailable"
   /** The volume has no room. */
   | "DiskFull"
   /** The volume can't be read or written. */
   | "VolumeUnavailable"
   /** A signal ended the fetch. */
-  | "Interrupted"
+  | "FetchInterrupted"
   /** The environment that the operator sets is incomplete. */
-  | "Misconfigured";
+  | "FetchMisconfigured";
 
 const FAULTS: Readonly<Record<ArtifactReason, Fault>> = {
   DigestMismatch: "Artifact",
   SizeMismatch: "Artifact",
   RedirectRefused: "Artifact",
-  NotFound: "Artifact",
+  ArtifactNotFound: "Artifact",
   BadUri: "Artifact",
   BadDigest: "Artifact",
   BadFiles: "Artifact",
   UnsupportedScheme: "Artifact",
   HostNotAllowed: "Artifact",
-  Unauthorized: "Source",
-  SourceUnavailable: "Source",
+  ArtifactUnauthorized: "Source",
+  ArtifactUnavailable: "Source",
   DiskFull: "Source",
   VolumeUnavailable: "Source",
-  Interrupted: "Source",
-  Misconfigured: "Source",
+  FetchInterrupted: "Source",
+  FetchMisconfigured: "Source",
 };
 
 /** Exit codes of `rollguard fetch`, after sysexits.h: EX_DATAERR and EX_TEMPFAIL. */
@@ -104,5 +104,5 @@ export function localError(error: unknown, doing: string): ArtifactError {
 export function sourceError(error: unknown, what: string): ArtifactError {
   if (error instanceof ArtifactError) return error;
   const words = errorCode(error) ?? (error instanceof Error ? error.message : String(error));
-  return new ArtifactError("SourceUnavailable", `${what}: ${words}`);
+  return new ArtifactError("ArtifactUnavailable", `${what}: ${words}`);
 }

@@ -33,7 +33,7 @@ export interface FetchOptions {
   token?: string;
   allowFile?: boolean;
   verify?: "Always" | "Once";
-  /** Tries of each file while the reason is SourceUnavailable, with a pause that doubles from one second. Default 3. */
+  /** Tries of each file while the reason is ArtifactUnavailable, with a pause that doubles from one second. Default 3. */
   attempts?: number;
   /** Names whoever fetches, so that only its own leftovers are removed at once from a shared volume. Default "fetch". */
   owner?: string;
@@ -115,7 +115,7 @@ export async function fetchArtifact(options: FetchOptions): Promise<Fetched> {
 /** The files to fetch; a single file has the path "". Throws BadDigest, BadFiles or SizeMismatch. */
 function expectedFiles({ digest, files, sizeBytes }: FetchOptions): ExpectedFile[] {
   if ((digest === undefined) === (files === undefined)) {
-    throw new ArtifactError("Misconfigured", "exactly one of digest and files must be given");
+    throw new ArtifactError("FetchMisconfigured", "exactly one of digest and files must be given");
   }
   if (digest !== undefined) {
     checkDigest(digest);
@@ -186,7 +186,7 @@ async function download(job: Job, file: ExpectedFile, place: string): Promise<nu
         },
       });
     } catch (error) {
-      const passing = error instanceof ArtifactError && error.reason === "SourceUnavailable" && !limits.signal.aborted;
+      const passing = error instanceof ArtifactError && error.reason === "ArtifactUnavailable" && !limits.signal.aborted;
       if (!passing || attempt >= attempts) throw error;
       job.report(-received);
       await sleep(clock, 1000 * 2 ** (attempt - 1), limits.signal);

@@ -3,7 +3,7 @@ import type { Clock, Timer } from "../clock.ts";
 import { ArtifactError } from "./errors.ts";
 
 export interface Limits {
-  /** Aborted with an ArtifactError: SourceUnavailable for a limit, Interrupted for the caller's own signal. */
+  /** Aborted with an ArtifactError: ArtifactUnavailable for a limit, Interrupted for the caller's own signal. */
   readonly signal: AbortSignal;
   /** Something moved: the silence counts from now. */
   touch(): void;
@@ -17,11 +17,11 @@ const seconds = (ms: number): string => `${Number((ms / 1000).toPrecision(3))} s
 export function startLimits(clock: Clock, timeoutMs: number, idleMs: number, signal?: AbortSignal): Limits {
   const controller = new AbortController();
   const abort = (error: ArtifactError) => controller.abort(error);
-  const onAbort = () => abort(new ArtifactError("Interrupted", "the fetch was ended by a signal"));
+  const onAbort = () => abort(new ArtifactError("FetchInterrupted", "the fetch was ended by a signal"));
   if (signal?.aborted) onAbort();
   signal?.addEventListener("abort", onAbort, { once: true });
   const whole = clock.after(timeoutMs, () =>
-    abort(new ArtifactError("SourceUnavailable", `not finished after ${seconds(timeoutMs)}`)),
+    abort(new ArtifactError("ArtifactUnavailable", `not finished after ${seconds(timeoutMs)}`)),
   );
   let last = clock.monotonic();
   let silence: Timer;
@@ -29,7 +29,7 @@ export function startLimits(clock: Clock, timeoutMs: number, idleMs: number, sig
   const listen = (ms: number) => {
     silence = clock.after(ms, () => {
       const quiet = clock.monotonic() - last;
-      if (quiet >= idleMs) abort(new ArtifactError("SourceUnavailable", `no byte for ${seconds(idleMs)}`));
+      if (quiet >= idleMs) abort(new ArtifactError("ArtifactUnavailable", `no byte for ${seconds(idleMs)}`));
       else listen(idleMs - quiet);
     });
   };

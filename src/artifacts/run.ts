@@ -52,7 +52,7 @@ export async function runFetch(env: Env, argv: readonly string[] = [], deps: Run
 
 function report(error: unknown, version: string, env: Env, write: (line: string) => void): number {
   const known = error instanceof ArtifactError ? error : undefined;
-  const reason = known?.reason ?? "SourceUnavailable";
+  const reason = known?.reason ?? "ArtifactUnavailable";
   const fault = known?.fault ?? "Source";
   const detail = sanitizeLine(error instanceof Error ? error.message : String(error), MESSAGE_MAX);
   const line = JSON.stringify({ reason, fault, message: `version ${version}: ${detail}` });
@@ -124,12 +124,12 @@ function readOptions(env: Env): FetchOptions {
 
 function required(env: Env, name: string): string {
   const value = env[name];
-  if (!value) throw new ArtifactError("Misconfigured", `${name} is not set`);
+  if (!value) throw new ArtifactError("FetchMisconfigured", `${name} is not set`);
   return value;
 }
 
 function misconfigured(name: string, wanted: string): ArtifactError {
-  return new ArtifactError("Misconfigured", `${name} must be ${wanted}`);
+  return new ArtifactError("FetchMisconfigured", `${name} must be ${wanted}`);
 }
 
 function milliseconds(env: Env, name: string, fallback: string): number {

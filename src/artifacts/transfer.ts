@@ -73,7 +73,7 @@ async function receive(
   return size;
 }
 
-/** The body's own errors become SourceUnavailable, those of the disk don't pass through here. */
+/** The body's own errors become ArtifactUnavailable, those of the disk don't pass through here. */
 async function* pieces(source: Opened, what: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   try {
     for await (const bytes of source.body) {
@@ -91,7 +91,7 @@ function checkReceived(source: Opened, size: number, digest: string, expected: E
   // Neither a length nor chunks: a connection that was cut looks like the end of the file, so nothing is proven against it.
   if (!source.endIsCertain && (short || (expected.sizeBytes === undefined && digest !== expected.digest))) {
     throw new ArtifactError(
-      "SourceUnavailable",
+      "ArtifactUnavailable",
       `${what} ended after ${size} bytes, and its source does not say whether that is all`,
     );
   }

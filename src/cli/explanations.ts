@@ -135,17 +135,91 @@ export const REASON_EXPLANATIONS: Readonly<Record<string, Explanation>> = {
     cause: "the namespace's quota allows no more pods; it is tried again with back-off",
     next: [{ what: "look at the quota", command: "kubectl describe quota -n {namespace}" }, wait],
   },
-  ImageUnavailable: { cause: "the image's registry can't be reached; it is tried again with back-off", next: [pods, wait] },
-  ImagePullFailed: { cause: "the image's registry can't be reached; it is tried again with back-off", next: [pods, wait] },
+  SchedulingGated: {
+    cause: "a scheduling gate (a queue, say) did not let the candidate's pods go in time; it is tried again with back-off",
+    next: [pods, wait],
+  },
+  NodeRejected: {
+    cause: "a node would not run a pod that was scheduled to it, for its devices or its room; it is tried again with back-off",
+    next: [pods, { what: "look at the nodes and their device plugins", command: "kubectl get nodes" }, wait],
+  },
+  NodeLost: {
+    cause: "the node of a candidate's pod is not ready; it is tried again with back-off",
+    next: [{ what: "look at the nodes", command: "kubectl get nodes" }, wait],
+  },
+  Evicted: { cause: "the candidate's pods were evicted from their nodes; it is tried again with back-off", next: [pods, wait] },
+  AdmissionRefused: {
+    cause:
+      "admission (Pod Security, a LimitRange, a webhook, a service account) refuses the candidate's pods; the message says why",
+    next: [{ what: "see what is refused", command: "kubectl describe replicasets -n {namespace}" }, wait],
+  },
+  PodNotStarted: {
+    cause: "the candidate's pods have a node and none of their containers was made: a volume, the network or a device",
+    next: [pods, wait],
+  },
+  CreateContainerConfigError: {
+    cause: "a Secret, a ConfigMap or a key that a container needs is not there; it is tried again with back-off",
+    next: [pods, { what: "make what is missing" }, wait],
+  },
+  ContainerNotStarted: {
+    cause: "a node could not start a container; it is tried again with back-off",
+    next: [pods, wait],
+  },
+  ImageUnavailable: {
+    cause: "the image's registry can't be reached, or lets nobody in; it is tried again with back-off",
+    next: [pods, { what: "see that the pull secret is there and right" }, wait],
+  },
   ArtifactUnavailable: {
     cause: "the server that holds the weights can't be reached; it is tried again with back-off",
     next: [logs, wait],
   },
+  ArtifactUnauthorized: {
+    cause: "the server that holds the weights lets nobody in; it is tried again with back-off",
+    next: [logs, { what: "see that the Secret in spec.fetch.envFrom is there and right" }, wait],
+  },
+  DiskFull: {
+    cause: "the volume for the weights has no room; it is tried again with back-off",
+    next: [logs, { what: "set artifact.sizeBytes in the ModelVersion, or spec.fetch.volume" }],
+  },
+  VolumeUnavailable: { cause: "the volume for the weights can't be read or written", next: [logs, pods, wait] },
+  FetchInterrupted: { cause: "the download of the weights was ended from outside; it is tried again", next: [pods, wait] },
+  FetchMisconfigured: { cause: "the download of the weights was started without what it needs", next: [logs] },
   DryRun: { cause: "the API server is asked whether it would take the candidate's Deployment as it is", next: [wait] },
   ProgressDeadlineExceeded: {
     cause: "the pods were not ready within spec.strategy.progressDeadline, without a fault that is the version's own",
     next: [pods, logs, retry],
   },
+  // Its own faults.
+  CrashLoop: { cause: "a container of the candidate ends again and again", next: [logs, pinOther, retry] },
+  OOMKilled: {
+    cause: "a container of the candidate needs more memory than its limit",
+    next: [pods, { what: "raise the limit in spec.template: that is new content, and tried" }, pinOther],
+  },
+  DigestMismatch: {
+    cause: "the weights that were downloaded are not those that the ModelVersion names by its digest",
+    next: [logs, { what: "publish the right weights, or a ModelVersion with the right digest" }, pinOther],
+  },
+  SizeMismatch: { cause: "the weights are longer or shorter than the ModelVersion says", next: [logs, pinOther] },
+  ArtifactNotFound: { cause: "there are no weights at the artifact's URI", next: [logs, pinOther, retry] },
+  ArtifactInvalid: { cause: "the weights can't be used; the log of the init container says why", next: [logs, pinOther] },
+  RedirectRefused: { cause: "the server of the weights sends to a host that is not allowed", next: [logs, pinOther] },
+  BadUri: { cause: "the artifact's URI can't be read, or has credentials in it", next: [pinOther] },
+  BadDigest: { cause: "the artifact's digest is none", next: [pinOther] },
+  BadFiles: { cause: "the artifact's list of files can't be used", next: [pinOther] },
+  UnsupportedScheme: { cause: "weights can't be fetched by the scheme of the artifact's URI", next: [pinOther] },
+  HostNotAllowed: { cause: "this installation does not fetch weights from that host", next: [pinOther] },
+  ImageNotFound: { cause: "the registry answers that it has no such image", next: [pods, pinOther, retry] },
+  InvalidImageName: { cause: "the image's name can't be read", next: [pinOther] },
+  ContainerCannotRun: {
+    cause: "the container's command can't be run: it is not there, not executable, or of another architecture",
+    next: [pods, pinOther],
+  },
+  NeverReady: {
+    cause: "its container runs and did not get ready within spec.strategy.progressDeadline",
+    next: [logs, pinOther, retry],
+  },
+  ProbeFailed: { cause: "the probe inference was answered otherwise than expected", next: [logs, pinOther, retry] },
+  RolledBackByPerson: { cause: "a person returned from it", next: [history, retry] },
   // Held.
   Paused: {
     cause: "it is paused: no rollout and no automatic rollback, except for revoked versions and Required policies",

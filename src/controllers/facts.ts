@@ -85,6 +85,7 @@ export function podFacts(pod: Pod, nodeReady: boolean): PodFacts {
     scheduled?.status === "False" && scheduled.reason === "Unschedulable"
       ? sanitizeLine(scheduled.message ?? "no node fits", 512)
       : undefined;
+  const gated = scheduled?.status === "False" && scheduled.reason === "SchedulingGated";
   const init = pod.status?.initContainerStatuses ?? [];
   const main = pod.status?.containerStatuses ?? [];
   const started = main.some((one) => one.state?.running !== undefined || one.restartCount > 0);
@@ -98,6 +99,9 @@ export function podFacts(pod: Pod, nodeReady: boolean): PodFacts {
     accountable: started && nodeReady && !evicted,
     createdAt: pod.metadata.creationTimestamp ?? new Date(0).toISOString(),
     ...(pod.status?.reason === undefined ? {} : { reason: pod.status.reason }),
+    ...(pod.status?.message === undefined ? {} : { message: sanitizeLine(pod.status.message, 512) }),
+    ...(gated ? { gated: sanitizeLine(scheduled.message ?? "a scheduling gate holds it", 512) } : {}),
+    ...(pod.spec.nodeName === undefined ? {} : { placed: true }),
     ...(unschedulable === undefined ? {} : { unschedulable }),
     containers: [...init.map((one) => container(one, true)), ...main.map((one) => container(one, false))],
   };

@@ -79,7 +79,13 @@ export interface PodFacts {
   accountable: boolean;
   createdAt: string;
   reason?: string;
+  /** The words that go with `reason`. */
+  message?: string;
   unschedulable?: string;
+  /** A scheduling gate holds it, in words. */
+  gated?: string;
+  /** It has a node. */
+  placed?: boolean;
   containers: ContainerFacts[];
 }
 

@@ -151,21 +151,21 @@ describe("a wrong digest, a short or over-long file, a redirect to elsewhere nev
     });
     const destination = await folder();
     expect(await run({ uri: `${server.url}/old`, digest: DIGEST, destination })).toMatchObject({ outcome: "Fetched" });
-    expect(await failure({ uri: `${server.url}/loop` })).toMatchObject({ reason: "SourceUnavailable" });
+    expect(await failure({ uri: `${server.url}/loop` })).toMatchObject({ reason: "ArtifactUnavailable" });
     expect(await failure({ uri: `${server.url}/local`, allowFile: true })).toMatchObject({ reason: "RedirectRefused" });
   });
 });
 
 describe("a server that does not answer is a sick source and is tried again", () => {
   it.each([
-    [503, "SourceUnavailable", "Source"],
-    [429, "SourceUnavailable", "Source"],
-    [400, "SourceUnavailable", "Source"],
-    [204, "SourceUnavailable", "Source"],
-    [401, "Unauthorized", "Source"],
-    [403, "Unauthorized", "Source"],
-    [404, "NotFound", "Artifact"],
-    [410, "NotFound", "Artifact"],
+    [503, "ArtifactUnavailable", "Source"],
+    [429, "ArtifactUnavailable", "Source"],
+    [400, "ArtifactUnavailable", "Source"],
+    [204, "ArtifactUnavailable", "Source"],
+    [401, "ArtifactUnauthorized", "Source"],
+    [403, "ArtifactUnauthorized", "Source"],
+    [404, "ArtifactNotFound", "Artifact"],
+    [410, "ArtifactNotFound", "Artifact"],
   ] as const)("HTTP %i is %s, the fault of the %s", async (status, reason, fault) => {
     const server = await serve((_request, response) => response.writeHead(status).end());
     const error = await failure({ uri: `${server.url}/m.bin?signature=secret` });
@@ -177,20 +177,20 @@ describe("a server that does not answer is a sick source and is tried again", ()
     const server = await serve(() => {});
     // The port next to a listening one is not certain to be free; a closed one of our own is.
     const closed = await closedPort();
-    expect(await failure({ uri: `http://127.0.0.1:${closed}/m.bin` })).toMatchObject({ reason: "SourceUnavailable" });
+    expect(await failure({ uri: `http://127.0.0.1:${closed}/m.bin` })).toMatchObject({ reason: "ArtifactUnavailable" });
     expect(server.asked).toEqual([]);
   });
 
   it("an unknown name", async () => {
     expect(await failure({ uri: "http://weights.invalid/m.bin", timeoutMs: 5000 })).toMatchObject({
-      reason: "SourceUnavailable",
+      reason: "ArtifactUnavailable",
     });
   });
 
   it("never answers: the silence has a limit", async () => {
     const server = await serve(() => {});
     const error = await failure({ uri: `${server.url}/m.bin`, idleMs: 100 });
-    expect(error).toMatchObject({ reason: "SourceUnavailable", message: "no byte for 0.1 s" });
+    expect(error).toMatchObject({ reason: "ArtifactUnavailable", message: "no byte for 0.1 s" });
   });
 
   it("stops in the middle: the silence has a limit", async () => {
@@ -204,7 +204,7 @@ describe("a server that does not answer is a sick source and is tried again", ()
       response.on("close", () => clearInterval(timer));
     });
     const error = await failure({ uri: `${server.url}/m.bin`, idleMs: 5000, timeoutMs: 300 });
-    expect(error).toMatchObject({ reason: "SourceUnavailable", message: "not finished after 0.3 s" });
+    expect(error).toMatchObject({ reason: "ArtifactUnavailable", message: "not finished after 0.3 s" });
   });
 
   it("broken off in the middle, with a length and with chunks", async () => {
@@ -213,21 +213,21 @@ describe("a server that does not answer is a sick source and is tried again", ()
       response.write(WEIGHTS.subarray(0, 1000), () => response.destroy());
     });
     const sizeBytes = WEIGHTS.length;
-    expect(await failure({ uri: `${server.url}/length`, sizeBytes })).toMatchObject({ reason: "SourceUnavailable" });
-    expect(await failure({ uri: `${server.url}/chunks`, sizeBytes })).toMatchObject({ reason: "SourceUnavailable" });
+    expect(await failure({ uri: `${server.url}/length`, sizeBytes })).toMatchObject({ reason: "ArtifactUnavailable" });
+    expect(await failure({ uri: `${server.url}/chunks`, sizeBytes })).toMatchObject({ reason: "ArtifactUnavailable" });
   });
 
   it("ended without saying how long it is: a cut can't be told from the end, so nothing is proven against it", async () => {
     const server = await serve((request) => {
       request.socket.end(`HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n${"w".repeat(50)}`);
     });
-    expect(await failure({ uri: `${server.url}/m.bin`, sizeBytes: 99 })).toMatchObject({ reason: "SourceUnavailable" });
-    expect(await failure({ uri: `${server.url}/m.bin` })).toMatchObject({ reason: "SourceUnavailable" });
+    expect(await failure({ uri: `${server.url}/m.bin`, sizeBytes: 99 })).toMatchObject({ reason: "ArtifactUnavailable" });
+    expect(await failure({ uri: `${server.url}/m.bin` })).toMatchObject({ reason: "ArtifactUnavailable" });
   });
 
   it("compressed, though none was asked for", async () => {
     const server = await serve((_request, response) => response.writeHead(200, { "content-encoding": "gzip" }).end(WEIGHTS));
-    expect(await failure({ uri: `${server.url}/m.bin` })).toMatchObject({ reason: "SourceUnavailable" });
+    expect(await failure({ uri: `${server.url}/m.bin` })).toMatchObject({ reason: "ArtifactUnavailable" });
   });
 
   it("answers at the second try", async () => {
@@ -354,8 +354,10 @@ describe("what is asked for", () => {
     expect(await run({ uri, digest: DIGEST, destination: await folder(), allowFile: true })).toMatchObject({
       outcome: "Fetched",
     });
-    expect(await failure({ uri: `${uri}x`, allowFile: true })).toMatchObject({ reason: "NotFound" });
-    expect(await failure({ uri: pathToFileURL(path.dirname(file)).href, allowFile: true })).toMatchObject({ reason: "NotFound" });
+    expect(await failure({ uri: `${uri}x`, allowFile: true })).toMatchObject({ reason: "ArtifactNotFound" });
+    expect(await failure({ uri: pathToFileURL(path.dirname(file)).href, allowFile: true })).toMatchObject({
+      reason: "ArtifactNotFound",
+    });
     expect(await failure({ uri: "file://elsewhere/m.bin", allowFile: true })).toMatchObject({ reason: "BadUri" });
   });
 });

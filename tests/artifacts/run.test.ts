@@ -83,7 +83,7 @@ describe("rollguard fetch", () => {
   it("a server that is not there: exit code 75, fault Source", async () => {
     const { code, message } = await inProcess(await setting("http://127.0.0.1:1/m.bin"));
     expect(code).toBe(75);
-    expect(JSON.parse(message ?? "")).toMatchObject({ reason: "SourceUnavailable", fault: "Source" });
+    expect(JSON.parse(message ?? "")).toMatchObject({ reason: "ArtifactUnavailable", fault: "Source" });
   });
 
   it("an answer full of control characters reaches no log and no message", async () => {
@@ -106,7 +106,7 @@ describe("rollguard fetch", () => {
   ])("an incomplete environment is not the model's fault: %s=%j", async (name, value) => {
     const { code, message } = await inProcess(await setting("http://127.0.0.1:1/m.bin", { [name]: value }));
     expect(code).toBe(75);
-    expect(JSON.parse(message ?? "")).toMatchObject({ reason: "Misconfigured", fault: "Source" });
+    expect(JSON.parse(message ?? "")).toMatchObject({ reason: "FetchMisconfigured", fault: "Source" });
   });
 
   it("takes no arguments", async () => {
@@ -165,7 +165,10 @@ describe("as a process", () => {
     await underWay(given.destination);
     child.kill("SIGTERM");
     expect(await exit(child)).toEqual([75, null]);
-    expect(JSON.parse(await readFile(given.terminationLog, "utf8"))).toMatchObject({ reason: "Interrupted", fault: "Source" });
+    expect(JSON.parse(await readFile(given.terminationLog, "utf8"))).toMatchObject({
+      reason: "FetchInterrupted",
+      fault: "Source",
+    });
     expect(await entries(given.destination)).toEqual([]);
   });
 

@@ -444,7 +444,7 @@ describe("the deadline", () => {
             : undefined;
       },
       22_000,
-      "ImagePullFailed",
+      "ImageUnavailable",
     ],
     [
       "a check gives no data on the target",

@@ -1,7 +1,6 @@
 // The main job on decisions alone: pin, bake, prove, breach, return, verify, quarantine. Each test bears its promise.
 
 import { describe, expect, test } from "vitest";
-import { faultOf } from "../../src/core/faults.ts";
 import { proven, World } from "./world.ts";
 
 const bad = { kind: "Value", value: 0.5 } as const;
@@ -333,80 +332,4 @@ describe("sick data is not a sick model", () => {
       expect(world.condition("MetricsAvailable")?.status).toBe("True");
     },
   );
-});
-
-describe("whose fault it is", () => {
-  const server = { name: "server", init: false, restarts: 0 };
-  const fetch = (exitCode: number, message: string) => ({
-    name: "rollguard-fetch",
-    init: true,
-    restarts: 1,
-    terminated: { reason: "Error", exitCode, message },
-  });
-
-  test.each([
-    ["a crash loop", { ...server, restarts: 3, terminated: { reason: "Error", exitCode: 1, message: "" } }, "Own", "CrashLoop"],
-    [
-      "an out-of-memory kill",
-      { ...server, restarts: 3, terminated: { reason: "OOMKilled", exitCode: 137, message: "" } },
-      "Own",
-      "OOMKilled",
-    ],
-    ["a wrong digest", fetch(65, '{"reason":"DigestMismatch","message":"other bytes"}'), "Own", "DigestMismatch"],
-    [
-      "an image that is not found",
-      { ...server, waiting: { reason: "ErrImagePull", message: "manifest unknown" } },
-      "Own",
-      "ImageNotFound",
-    ],
-    ["a bad image name", { ...server, waiting: { reason: "InvalidImageName", message: "x" } }, "Own", "InvalidImageName"],
-    [
-      "a command that can't be started",
-      { ...server, waiting: { reason: "RunContainerError", message: "no such file" } },
-      "Own",
-      "RunContainerError",
-    ],
-    [
-      "an artifact server that is not reachable",
-      fetch(75, '{"reason":"SourceUnavailable","message":"refused"}'),
-      "Cluster",
-      "SourceUnavailable",
-    ],
-    ["a fetch that ended in another way", fetch(1, "boom"), "Cluster", "ArtifactSourceUnavailable"],
-    [
-      "a registry that is not reachable",
-      { ...server, waiting: { reason: "ImagePullBackOff", message: "dial tcp: i/o timeout" } },
-      "Cluster",
-      "ImagePullFailed",
-    ],
-    [
-      "a missing secret",
-      { ...server, waiting: { reason: "CreateContainerConfigError", message: "secret not found" } },
-      "Cluster",
-      "CreateContainerConfigError",
-    ],
-  ])("%s is the fault of the right one", (_words, container, of, reason) => {
-    const pod = {
-      name: "p",
-      ready: false,
-      terminating: false,
-      accountable: false,
-      createdAt: new Date(0).toISOString(),
-      containers: [container],
-    };
-    expect(faultOf([pod], 3)).toMatchObject({ of, reason });
-  });
-
-  test("unschedulable pods are the cluster's, and evicted ones nobody's", () => {
-    const pod = {
-      name: "p",
-      ready: false,
-      terminating: false,
-      accountable: false,
-      createdAt: new Date(0).toISOString(),
-      containers: [],
-    };
-    expect(faultOf([{ ...pod, unschedulable: "0/1 nodes" }], 3)).toMatchObject({ of: "Cluster", reason: "Unschedulable" });
-    expect(faultOf([{ ...pod, reason: "Evicted", containers: [{ ...server, restarts: 9 }] }], 3)).toBeUndefined();
-  });
 });

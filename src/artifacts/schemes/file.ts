@@ -11,13 +11,13 @@ export const fileScheme: Scheme = {
     if (!allowFile) throw new ArtifactError("UnsupportedScheme", "file: URIs are allowed only with ROLLGUARD_ALLOW_FILE=true");
     const file = pathOf(uri);
     const handle = await open(file, "r").catch((error: unknown) => {
-      if (errorCode(error) === "ENOENT") throw new ArtifactError("NotFound", `${file} is not there`);
+      if (errorCode(error) === "ENOENT") throw new ArtifactError("ArtifactNotFound", `${file} is not there`);
       throw sourceError(error, file);
     });
     const stat = await handle.stat();
     if (!stat.isFile()) {
       await handle.close();
-      throw new ArtifactError("NotFound", `${file} is not a file`);
+      throw new ArtifactError("ArtifactNotFound", `${file} is not a file`);
     }
     return {
       body: handle.createReadStream({ highWaterMark: 1 << 20, autoClose: false }),

@@ -45,7 +45,7 @@ async function follow(uri: URL, options: OpenOptions, agent: Agent): Promise<Ope
     await body.dump({ limit: 64 * 1024, signal: options.signal }).catch(() => {});
     if (!isRedirect(statusCode) || typeof location !== "string") throw refusal(at, statusCode);
     if (hop >= MAX_REDIRECTS)
-      throw new ArtifactError("SourceUnavailable", `${printable(uri)} redirects more than ${MAX_REDIRECTS} times`);
+      throw new ArtifactError("ArtifactUnavailable", `${printable(uri)} redirects more than ${MAX_REDIRECTS} times`);
     at = redirected(at, location, uri, options.allowedHosts);
   }
 }
@@ -74,11 +74,12 @@ function authorization(at: URL, first: URL, token: string | undefined): Record<s
 }
 
 function refusal(at: URL, status: number): ArtifactError {
-  if (status === 404 || status === 410) return new ArtifactError("NotFound", `${printable(at)} is not there (HTTP ${status})`);
+  if (status === 404 || status === 410)
+    return new ArtifactError("ArtifactNotFound", `${printable(at)} is not there (HTTP ${status})`);
   if (status === 401 || status === 403) {
-    return new ArtifactError("Unauthorized", `${printable(at)} wants other credentials (HTTP ${status})`);
+    return new ArtifactError("ArtifactUnauthorized", `${printable(at)} wants other credentials (HTTP ${status})`);
   }
-  return new ArtifactError("SourceUnavailable", `${printable(at)} answered HTTP ${status}`);
+  return new ArtifactError("ArtifactUnavailable", `${printable(at)} answered HTTP ${status}`);
 }
 
 function opened(at: URL, answer: Pick<Dispatcher.ResponseData, "headers" | "body">, agent: Agent): Opened {
@@ -86,7 +87,7 @@ function opened(at: URL, answer: Pick<Dispatcher.ResponseData, "headers" | "body
   const encoding = headers["content-encoding"];
   if (encoding !== undefined && encoding !== "identity") {
     throw new ArtifactError(
-      "SourceUnavailable",
+      "ArtifactUnavailable",
       `${printable(at)} was sent with content-encoding ${String(encoding)}, though none was asked for`,
     );
   }

@@ -2,7 +2,7 @@
 
 import { formatDuration } from "../../api/common.ts";
 import { type Context, elapsed, iso, type Rule, returning, tell } from "../context.ts";
-import { faultOf } from "../faults.ts";
+import { childFault } from "../faults.ts";
 import { counted, verifyGate } from "../gates.ts";
 import type { Policy } from "../policy.ts";
 import { childOf } from "../target.ts";
@@ -24,7 +24,7 @@ function podsInTheWay(context: Context, revision: number): { fault: boolean; wor
   const { snapshot } = context;
   const child = childOf(snapshot, revision);
   const counts = `${child?.ready ?? 0} of ${snapshot.deployment.spec.replicas ?? 1} pods of r${revision} are ready`;
-  const fault = child?.trouble ?? faultOf(child?.pods ?? [], snapshot.policy.restarts.failures);
+  const fault = child && childFault(child, snapshot.policy.restarts.failures);
   return fault ? { fault: true, words: `${counts}: ${fault.reason}: ${fault.message}` } : { fault: false, words: counts };
 }
 

@@ -5,7 +5,7 @@ import { BAKE_STARVED_FACTOR } from "../../api/defaults.ts";
 import { canaryOf, candidateSize, sharingOf, stepsLeft } from "../canary.ts";
 import { acted, type Context, elapsed, held, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
 import { breaches, describe, type Finding, judgedFrom, nameOf } from "../evidence.ts";
-import { FETCH_CONTAINER, faultOf } from "../faults.ts";
+import { childFault, FETCH_CONTAINER, lateFault } from "../faults.ts";
 import { proveGate, switchGate } from "../gates.ts";
 import { trafficWaits } from "../limits.ts";
 import { recommend } from "../recommendation.ts";
@@ -83,7 +83,7 @@ export const candidateFailed: Rule = {
       );
     }
     const child = childOf(snapshot, candidate.revision);
-    const fault = child ? faultOf(child.pods, snapshot.policy.restarts.failures) : undefined;
+    const fault = child ? childFault(child, snapshot.policy.restarts.failures) : undefined;
     if (fault?.of === "Own") return reject(context, fault.reason, fault.message);
     if (snapshot.probe?.revision === candidate.revision && snapshot.probe.outcome === "Failed") {
       return reject(context, "ProbeFailed", snapshot.probe.message);
@@ -141,7 +141,13 @@ function overdue(context: Context, fault: { reason: string; message: string } | 
   }
   const unready = pods.filter((pod) => pod.accountable && !pod.ready);
   if (unready.length > 0)
-    return reject(context, "NotReady", `${unready[0]?.name}: its container runs and did not get ready within ${limit / 1000} s`);
+    return reject(
+      context,
+      "NeverReady",
+      `${unready[0]?.name}: its container started and did not get ready within ${limit / 1000} s`,
+    );
+  const late = lateFault(pods);
+  if (late) return backOff(context, late.reason, late.message);
   const message = `${child?.current ?? 0} of ${replicas} pods of r${candidate.revision} got ready within ${limit / 1000} s`;
   return backOff(context, "ProgressDeadlineExceeded", message);
 }
