@@ -7,7 +7,6 @@ import { type Clock, sleep } from "../clock.ts";
 import { percent } from "../core/canary.ts";
 import type { RouteFacts } from "../core/snapshot.ts";
 import type { KubeClient } from "../kube/client.ts";
-import { isKind } from "../kube/errors.ts";
 import type { BackendRef, HttpRoute } from "../kube/objects.ts";
 import { Reflector } from "../kube/reflector.ts";
 import { RESOURCES } from "../kube/resources.ts";
@@ -80,22 +79,30 @@ export class RouteWatch {
   }
 
   async #isServed(signal: AbortSignal): Promise<boolean> {
-    const { client, namespace, logger, onServed } = this.#options;
+    const { client, logger, onServed } = this.#options;
     try {
-      await client.list(RESOURCES.httpRoutes, { limit: 1, signal, ...(namespace === undefined ? {} : { namespace }) });
-      return true;
+      const served = await hasRoutes(client, signal);
+      const news = !served && this.#served === undefined;
+      if (!served) this.#served = false;
+      if (news) onServed();
+      return served;
     } catch (error) {
       if (signal.aborted) throw error;
-      if (!isKind(error, "NotFound")) {
-        logger.warn({ error: sanitizeLine(String(error)) }, "HTTPRoutes can't be listed; asked again");
-        return false;
-      }
-      const first = this.#served === undefined;
-      this.#served = false;
-      if (first) onServed();
+      logger.warn({ error: sanitizeLine(String(error)) }, "it is not known whether there are HTTPRoutes; asked again");
       return false;
     }
   }
+}
+
+/** Asks the server's discovery, which always answers: a 404 of the collection itself might be a proxy's. */
+async function hasRoutes(client: KubeClient, signal: AbortSignal): Promise<boolean> {
+  const { group, version, plural } = RESOURCES.httpRoutes;
+  const groups = (await client.getPath("/apis", { signal })).groups as
+    | { name?: string; versions?: { version?: string }[] }[]
+    | undefined;
+  if (!groups?.find((one) => one.name === group)?.versions?.some((one) => one.version === version)) return false;
+  const kinds = (await client.getPath(`/apis/${group}/${version}`, { signal })).resources as { name?: string }[] | undefined;
+  return kinds?.some((one) => one.name === plural) ?? false;
 }
 
 /** The two backends of a deployment in one list of a route, where it names both. */

@@ -35,6 +35,7 @@ export const IDS = {
   services: { group: "", version: "v1", resource: "services" },
   children: { group: "apps", version: "v1", resource: "deployments" },
   revisions: { group: "apps", version: "v1", resource: "controllerrevisions" },
+  routes: { group: "gateway.networking.k8s.io", version: "v1", resource: "httproutes" },
   events: { group: "events.k8s.io", version: "v1", resource: "events" },
 } satisfies Record<string, ResourceId>;
 
@@ -130,7 +131,7 @@ export class Simulation {
   /** Every write of every operator, in order, as the server got it. */
   readonly writes: Write[] = [];
   logger = silentLogger;
-  /** The revisions that the Service selected, one after the other. */
+  /** The revisions that the Service selected, one after the other; 0: every pod of the deployment. */
   readonly traffic: number[] = [];
   readonly #selections: { revision: number; from: number }[] = [];
   /** How many writes were answered with 409. */
@@ -147,6 +148,8 @@ export class Simulation {
   errorShare: (revision: number, at: number) => number | undefined = (revision) => (revision === 2 ? 0.5 : 0.01);
   /** False: the pods of this revision are placed and never get ready. */
   starts: (revision: number) => boolean = () => true;
+  /** What a Gateway sends to the preview Service, in percent; see gateway.ts. */
+  previewWeight: () => number = () => 0;
   #operators: SimulatedOperator[] = [];
   #controllers: { stop(): void };
   #uids = 0;
@@ -165,7 +168,7 @@ export class Simulation {
     this.#playKubelet();
     this.server.watch(IDS.services, ({ object }) => {
       const { selector } = (object as { spec?: { selector?: Record<string, string> } }).spec ?? {};
-      const revision = Number(selector?.["rollguard.dev/revision"]);
+      const revision = Number(selector?.["rollguard.dev/revision"] ?? 0);
       if (object.metadata.name !== "toy" || this.traffic.at(-1) === revision) return;
       this.traffic.push(revision);
       this.#selections.push({ revision, from: clock.now() });
@@ -245,7 +248,7 @@ export class Simulation {
         .find((one) => one !== undefined);
       // The source's clock.
       if (asked === undefined) return [at / 1000];
-      const share = this.#selectedAt(at) === Number(asked) ? this.errorShare(Number(asked), at) : undefined;
+      const share = this.#serves(Number(asked), at) ? this.errorShare(Number(asked), at) : undefined;
       return share === undefined ? [] : [share];
     });
     return { status: 200, headers: { "content-type": "application/json" }, body };
@@ -254,6 +257,14 @@ export class Simulation {
   /** The revision that the Service selected at a time, ms epoch. */
   #selectedAt(at: number): number | undefined {
     return this.#selections.findLast((one) => one.from <= at)?.revision;
+  }
+
+  /** True where the Service led to this revision at a time, ms epoch, or the route does so now. */
+  #serves(revision: number, at: number): boolean {
+    const selected = this.#selectedAt(at);
+    if (selected === revision || selected === 0) return true;
+    const preview = this.server.get(IDS.services, "default", "toy-preview")?.spec?.selector ?? {};
+    return this.previewWeight() > 0 && preview["rollguard.dev/revision"] === String(revision);
   }
 
   #playKubelet(): void {

@@ -29,10 +29,10 @@ export async function guarding(spec: object = {}, simulation = begin()): Promise
 }
 
 /** v1 and v2 are proven, v2 serves, and v1 is the warm target: there is something to lose. */
-export async function guardingTwo(): Promise<Simulation> {
-  const simulation = await guarding();
+export async function guardingTwo(simulation = begin(), spec: object = {}): Promise<Simulation> {
   simulation.errorShare = () => 0.01;
-  await simulation.apply(pinned("v2"));
+  await guarding(spec, simulation);
+  await simulation.apply(pinned("v2", spec));
   await simulation.until("proven", ({ status }) => status?.lastHealthy?.version === "v2" && status.phase === "Guarding");
   await atRest(simulation);
   return simulation;

@@ -75,7 +75,7 @@ function arrived({ status, snapshot }: Context): boolean {
 /** What keeps the HTTPRoute from sharing the traffic, in words. */
 function routeMissing({ route, routesServed }: Context["snapshot"]): string | undefined {
   if (routesServed === false) return "the cluster has no HTTPRoute (install the Gateway API CRDs)";
-  if (!route) return "the HTTPRoute is not there yet";
+  if (!route) return "the HTTPRoute is not there yet, or has not been read";
   if (route.accepted === "False") return route.message;
   if (!route.generationSeen || route.accepted === "Unknown") return route.message || "no Gateway has accepted the HTTPRoute yet";
   return undefined;
