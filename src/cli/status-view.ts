@@ -30,6 +30,8 @@ export interface StatusView {
   rollbackReady?: { status: string; reason: string; message: string } | undefined;
   metricsAvailable?: { status: string; reason: string; message: string } | undefined;
   policy: string[];
+  /** What there is to say about the policy: that it is not the current one, or what a layer was refused. */
+  policyMessage?: string | undefined;
   rollback?: RollbackState | undefined;
   checks: CheckStatus[];
   quarantine: QuarantineEntry[];
@@ -62,6 +64,7 @@ export function statusView(mdep: ModelDeployment): StatusView {
     rollbackReady: condition("RollbackReady"),
     metricsAvailable: condition("MetricsAvailable"),
     policy: names.map((name, i) => (generations[i] === undefined ? name : `${name} (generation ${generations[i]})`)),
+    policyMessage: status.policy?.message,
     rollback: status.rollback,
     checks: status.checks ?? [],
     quarantine: status.quarantine ?? [],
@@ -136,7 +139,9 @@ function situation(view: StatusView, now: number): [string, Cell][] {
   }
   lines.push(["Return", readiness(view)]);
   if (view.metricsAvailable?.status === "False") lines.push(["Metrics", cell(view.metricsAvailable.message, "unsure")]);
-  if (view.policy.length > 0) lines.push(["Policy", cell(view.policy.join(", "))]);
+  const policy = view.policy.join(", ") || "built-in";
+  if (view.policyMessage !== undefined) lines.push(["Policy", cell(`${policy}: ${view.policyMessage}`, "unsure")]);
+  else if (view.policy.length > 0) lines.push(["Policy", cell(policy)]);
   if (view.rollback) lines.push([view.rollback.outcome ? "Last return" : "Returning", cell(rollbackText(view.rollback, now))]);
   return lines;
 }

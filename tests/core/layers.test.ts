@@ -283,6 +283,18 @@ describe("the layers", () => {
     expect(merged.refused.map((one) => one.layer)).toEqual(Array(8).fill("ClusterRollbackPolicy/usual"));
   });
 
+  test("the same check is another policy where it is required: a pause does not stop its returns", () => {
+    const one = { checks: [check()] };
+    const hashes = [required(one), own(one)].map((layer) => mergeLayers([layer]).hash);
+    expect(hashes[0]).not.toBe(hashes[1]);
+    const policy = effectivePolicy(mergeLayers([required(one)]), { current: true, notices: [] });
+    expect(policy.checks.map((each) => [each.name, each.required === true])).toEqual([
+      ["errors", true],
+      ["available", false],
+      ["restarts", false],
+    ]);
+  });
+
   test("only the check that changed as merged begins anew", () => {
     const fingerprints = (layers: Layer[]) =>
       effectivePolicy(mergeLayers(layers), { current: true, notices: [] }).checks.map((one) => one.fingerprint);

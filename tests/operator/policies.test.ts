@@ -179,7 +179,7 @@ test("naming none ends the last valid one; the cluster's default is in force the
   await simulation.until("by default", ({ status }) => status?.policy?.names?.[0] === "ClusterRollbackPolicy/usual");
   expect(policyOf(simulation.deployment())).toMatchObject({ names: ["ClusterRollbackPolicy/usual"], current: true });
   await simulation.tester.delete(RESOURCES.rollguardConfigs, { name: "cluster" });
-  await simulation.until("built in", ({ status }) => status?.policy?.names?.length === 0);
+  await simulation.until("built in", ({ status }) => status?.policy?.names?.length === 0, 1000);
   await atRest(simulation);
   expect(kept(simulation)).toEqual([]);
 });
