@@ -48,7 +48,7 @@ const ratioFields = {
       per: period().default("90d").describe("In how long a time."),
     })
     .optional()
-    .describe("Guard: how often the change detector may cry wolf."),
+    .describe("Guard: how often the change detector may cry wolf. Without it: once in 90 days; each ratio is watched."),
 };
 
 const RatioSchema = z.object({
