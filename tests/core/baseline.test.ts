@@ -212,8 +212,10 @@ describe("a step of the server's clock by an hour", () => {
     expect(world.status.rollback).toMatchObject({ from: { version: "v2" }, to: { version: "v1" } });
   });
 
-  test("back in the middle of a bake: it is judged from then on, and not an hour later", () => {
-    const world = proven().pin("v2").run(8000);
+  test.each([500, 4000])("back %d ms after the traffic moved: it is judged from then on, and not an hour later", (after) => {
+    const world = proven().pin("v2");
+    while (world.status.active?.version !== "v2") world.run(500);
+    world.run(after);
     expect(world.status.phase).toBe("Baking");
     world.now -= HOUR;
     world.measure = (_check, version) => ({ kind: "Value", value: version === "v2" ? 0.9 : 0.01 });
