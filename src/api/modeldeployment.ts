@@ -176,7 +176,11 @@ export const ModelDeploymentSpecSchema = z.object({
   probe: ProbeSchema.optional().describe("A real inference that each pod of a candidate must answer before it gets traffic."),
   policy: z
     .object({
-      kind: z.enum(["RollbackPolicy", "ClusterRollbackPolicy"]).default("RollbackPolicy").describe("Kind of the policy."),
+      // No default of the API server: it would stay behind, alone and invalid, when a server-side apply leaves the policy out.
+      kind: z
+        .enum(["RollbackPolicy", "ClusterRollbackPolicy"])
+        .optional()
+        .describe("Kind of the policy. Default RollbackPolicy."),
       name: objectName().describe("Its name."),
     })
     .optional()

@@ -46,7 +46,7 @@ async function written({ client }: Session, mdep: ModelDeployment, namespace: st
     client.find(RESOURCES.namespaces, { name: namespace }),
     client.find<RollguardConfig & KubeObject>(RESOURCES.rollguardConfigs, { name: "cluster" }),
     client.listAll<ClusterRollbackPolicy & KubeObject>(RESOURCES.clusterRollbackPolicies),
-    named?.kind === "RollbackPolicy"
+    named && named.kind !== "ClusterRollbackPolicy"
       ? client.find<RollbackPolicy & KubeObject>(RESOURCES.rollbackPolicies, { namespace, name: named.name })
       : undefined,
   ]);

@@ -8,8 +8,8 @@ import { selects } from "./selector.ts";
 import { policyProblems } from "./valid.ts";
 
 export interface LayerChoice {
-  /** What the deployment names. */
-  named?: { kind: Layer["kind"]; name: string };
+  /** What the deployment names; without a kind it is a RollbackPolicy. */
+  named?: { kind?: Layer["kind"] | undefined; name: string };
   /** The ClusterRollbackPolicy in the RollguardConfig's defaults, for a deployment that names none. */
   fallback?: string;
   labels?: Readonly<Record<string, string>>;
@@ -55,7 +55,11 @@ export function isSelected(
 /** The layers of a deployment, and whether they are what is written now. */
 export function chooseLayers(choice: LayerChoice): ChosenLayers {
   const { cluster, last, fallback, problems = policyProblems } = choice;
-  const named = choice.named ?? (fallback === undefined ? undefined : { kind: "ClusterRollbackPolicy" as const, name: fallback });
+  const named = choice.named
+    ? { kind: choice.named.kind ?? ("RollbackPolicy" as const), name: choice.named.name }
+    : fallback === undefined
+      ? undefined
+      : { kind: "ClusterRollbackPolicy" as const, name: fallback };
   const chosen: ChosenLayers = { layers: [], current: true, notices: [] };
   const usable = (policy: Written | undefined, what: string, layer: (policy: Written) => Layer, before: Layer | undefined) => {
     const wrong = policy && problems(policy.spec)[0];

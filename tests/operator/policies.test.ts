@@ -173,9 +173,8 @@ test("naming none ends the last valid one; the cluster's default is in force the
   });
   // It selects nothing: it is there to be named.
   await simulation.apply(cluster("usual", { bake: "7s", selector: { matchLabels: { none: "such" } } }));
-  await simulation.tester.patch(RESOURCES.modelDeployments, { namespace: "default", name: "toy" }, "merge", {
-    spec: { policy: null },
-  });
+  // As Flux does it: what is left out of a server-side apply goes.
+  await simulation.apply(pinned("v1", { policy: undefined }));
   await simulation.until("by default", ({ status }) => status?.policy?.names?.[0] === "ClusterRollbackPolicy/usual");
   expect(policyOf(simulation.deployment())).toMatchObject({ names: ["ClusterRollbackPolicy/usual"], current: true });
   await simulation.tester.delete(RESOURCES.rollguardConfigs, { name: "cluster" });
