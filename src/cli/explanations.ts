@@ -14,8 +14,7 @@ export interface Explanation {
   next: readonly Step[];
 }
 
-const request = (annotation: string, target: string): string =>
-  `kubectl annotate mdep {name} -n {namespace} --overwrite rollguard.dev/${annotation}=${target}/$(date +%s)`;
+const request = (command: string, target: string): string => `kubectl rollguard ${command} {name} ${target} -n {namespace}`;
 const watch: Step = { what: "watch it", command: "kubectl rollguard status {name} -n {namespace} -w" };
 const pinOther: Step = {
   what: "pin another version (in Git, where Git owns the object)",
@@ -24,12 +23,12 @@ const pinOther: Step = {
 const versions: Step = { what: "see which versions there are", command: "kubectl get mv -n {namespace}" };
 const retry: Step = { what: "try the pinned version again", command: request("retry", "{pin}") };
 const approve: Step = { what: "do what is recommended", command: "kubectl rollguard approve {name} -n {namespace}" };
-const goBack: Step = { what: "go back to an earlier revision yourself", command: request("rollback-to", "previous") };
+const goBack: Step = { what: "go back to an earlier revision yourself", command: request("rollback", "previous") };
 const promote: Step = { what: "give the candidate the traffic yourself", command: request("promote", "{candidate}") };
 const promoteActive: Step = { what: "declare it proven yourself; the record says so", command: request("promote", "{active}") };
 const resume: Step = {
   what: "resume it, and set spec.paused to false where that is what holds it",
-  command: request("resume", "{name}"),
+  command: "kubectl rollguard resume {name} -n {namespace}",
 };
 const pods: Step = {
   what: "look at the pods",
@@ -326,7 +325,7 @@ export const REASON_EXPLANATIONS: Readonly<Record<string, Explanation>> = {
   },
   TargetBreached: {
     cause: "the return breached another check, and the policy's rollback.maxDepth allows no further step back",
-    next: [history, { what: "choose a revision yourself", command: request("rollback-to", "<version>") }, pinOther],
+    next: [history, { what: "choose a revision yourself", command: request("rollback", "<version>") }, pinOther],
   },
   ReturnFailed: { cause: "none of the versions that could be returned to became ready in time", next: [pods, logs, pinOther] },
   RevokedNoTarget: {

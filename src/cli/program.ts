@@ -6,6 +6,7 @@ import { buildInfo } from "../version.ts";
 import { CliError, EXIT, type Io } from "./io.ts";
 import { document, FORMATS, type Format } from "./output.ts";
 import type { PolicyOptions } from "./policy.ts";
+import { addRequestCommands } from "./request-commands.ts";
 import type { SandboxFlags } from "./sandbox.ts";
 import type { CommonOptions } from "./session.ts";
 import { addTrialCommands } from "./trial-commands.ts";
@@ -92,6 +93,7 @@ function build(invokedAs: string, io: Io, done: (code: number) => void): Command
       const { explain } = await import("./commands.ts");
       done(await explain(name, merged(command), io));
     });
+  addRequestCommands({ program, io, done, people });
   addTrialCommands({ program, io, done, people });
   const policy = program.command("policy").description("the policy of a deployment, merged from its layers");
   people(policy.command("show"))

@@ -233,10 +233,14 @@ function revocationOf(
 /** On a ControllerRevision: what revoked it; outlives the ModelVersion and what a policy says later. */
 export const REVOKED_ANNOTATION = "rollguard.dev/revoked";
 
-/** `<target>/<token>`; the target of pause and resume may be left out by people, so a value without a slash is all token. */
+/**
+ * `<target>/<token>`; the target of pause and resume may be left out by people, so a value without a slash is all token.
+ * One that is too long has no token, and is refused by the rules.
+ */
 export function personRequest(raw: string | undefined): PersonRequest | undefined {
-  if (raw === undefined || raw === "" || raw.length > 256) return undefined;
+  if (raw === undefined || raw === "") return undefined;
   const clean = sanitizeLine(raw, 256);
+  if (raw.length > 256) return { target: "", token: "", raw: clean };
   const slash = clean.indexOf("/");
   if (slash < 0) return { target: "", token: clean, raw: clean };
   return { target: clean.slice(0, slash), token: clean.slice(slash + 1), raw: clean };

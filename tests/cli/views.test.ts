@@ -144,7 +144,7 @@ What can be done now
   - pin another version (in Git, where Git owns the object)
       kubectl patch mdep scorer -n fraud --type=merge -p '{"spec":{"version":"<version>"}}'
   - or try the same one again
-      kubectl annotate mdep scorer -n fraud --overwrite rollguard.dev/retry=scorer-2.0.0/$(date +%s)
+      kubectl rollguard retry scorer scorer-2.0.0 -n fraud
 `,
   );
 });
@@ -153,7 +153,7 @@ test("a name that a shell would take for more than a name is quoted in commands"
   const evil = rolledBack();
   Object.assign(evil.spec, { version: "x;rm -rf ~'`id`" });
   const { next } = explainView(evil);
-  expect(next.at(-1)?.command).toContain("rollguard.dev/retry='x;rm -rf ~`id`'/$(date");
+  expect(next.at(-1)?.command).toContain("retry scorer 'x;rm -rf ~`id`' -n fraud");
 });
 
 test("numbers and times as a person reads them", () => {
