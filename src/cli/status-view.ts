@@ -21,6 +21,8 @@ export interface StatusView {
   desired?: { version: string; revision?: number | undefined } | undefined;
   active?: RevisionRef | undefined;
   candidate?: RevisionRef | undefined;
+  /** The canary's share of the traffic, while it has one. */
+  canary?: CanaryView | undefined;
   standby?: RevisionRef | undefined;
   lastHealthy?: RevisionRef | undefined;
   replicas: { wanted: number; serving: number; ready: number };
@@ -35,6 +37,25 @@ export interface StatusView {
   rollback?: RollbackState | undefined;
   checks: CheckStatus[];
   quarantine: QuarantineEntry[];
+}
+
+/** Where a canary stands. */
+export interface CanaryView {
+  /** From 1; above `steps` it has passed the last one. */
+  step: number;
+  steps: number;
+  /** Shares in percent: what is asked, and what is reached, once that is known. */
+  weight?: number | undefined;
+  share?: number | undefined;
+  /** Since when the share is as the step says; absent: not yet. */
+  since?: string | undefined;
+}
+
+function canaryView({ spec, status = {} }: ModelDeployment): CanaryView | undefined {
+  const { rollout, candidate } = status;
+  if (!candidate || rollout?.step === undefined) return undefined;
+  const { weight, share, stepSince: since } = rollout;
+  return { step: rollout.step + 1, steps: spec.strategy?.canary?.steps.length ?? 0, weight, share, since };
 }
 
 export function statusView(mdep: ModelDeployment): StatusView {
@@ -56,6 +77,7 @@ export function statusView(mdep: ModelDeployment): StatusView {
     desired: status.desired && { version: status.desired.version, revision: status.desired.revision },
     active: status.active,
     candidate: status.candidate,
+    canary: canaryView(mdep),
     standby: status.standby,
     lastHealthy: status.lastHealthy,
     replicas: { wanted: spec.replicas ?? 1, serving: status.replicas ?? 0, ready: status.readyReplicas ?? 0 },
@@ -133,6 +155,7 @@ function situation(view: StatusView, now: number): [string, Cell][] {
   lines.push(["Pinned", cell(number === undefined ? view.pin : `${view.pin} (r${number})`)]);
   lines.push(["Serves", view.active ? cell(activeText(view, now)) : cell("nothing", "bad")]);
   if (view.candidate) lines.push(["Candidate", cell(`${revision(view.candidate)}, ${standing(view.candidate, now)}`)]);
+  if (view.canary) lines.push(["Canary", cell(canaryText(view.canary, now))]);
   if (view.standby) lines.push(["Standby", cell(`${revision(view.standby)}, ${standing(view.standby, now)}`)]);
   if (view.lastHealthy && view.lastHealthy.revision !== view.active?.revision) {
     lines.push(["Last healthy", cell(`${revision(view.lastHealthy)}, ${standing(view.lastHealthy, now)}`)]);
@@ -144,6 +167,12 @@ function situation(view: StatusView, now: number): [string, Cell][] {
   else if (view.policy.length > 0) lines.push(["Policy", cell(policy)]);
   if (view.rollback) lines.push([view.rollback.outcome ? "Last return" : "Returning", cell(rollbackText(view.rollback, now))]);
   return lines;
+}
+
+function canaryText({ step, steps, weight, share, since }: CanaryView, now: number): string {
+  const where = step > steps ? "past its last step" : `step ${step} of ${steps}`;
+  const reached = share === undefined ? "nothing known of what is reached" : `${share} % reached`;
+  return `${where}, ${weight ?? 0} % asked, ${reached}${since === undefined ? "" : `, for ${age(since, now)}`}`;
 }
 
 function activeText(view: StatusView, now: number): string {

@@ -5,7 +5,7 @@ import { after, age, moment, number, span } from "../../src/cli/format.ts";
 import { historyRows, renderHistory } from "../../src/cli/history-view.ts";
 import { document, type Style } from "../../src/cli/output.ts";
 import { renderList, renderStatus, statusView } from "../../src/cli/status-view.ts";
-import { deployment, guarding, history, NOW, record, rolledBack } from "./fixtures.ts";
+import { ago, deployment, guarding, history, NOW, record, ref, rolledBack } from "./fixtures.ts";
 
 const PIPE: Style = { terminal: false, color: false, width: 80, wide: false };
 const TERMINAL: Style = { terminal: true, color: false, width: 100, wide: false };
@@ -38,6 +38,27 @@ available   Insufficient   -       -           -          Critical   1m40s   -
 QUARANTINED    REVISION   REASON     SINCE   WEIGHTS        MESSAGE
 scorer-2.0.0   r2         Breached   3m      222222222222   accuracy: 0.62 is not ≥ 0.85
 `);
+});
+
+test("status of a canary shows its step, what is asked and what is reached", () => {
+  const mdep = guarding();
+  mdep.spec.strategy = {
+    type: "Canary",
+    canary: {
+      steps: [
+        { weight: 5, hold: "5m" },
+        { weight: 50, pause: true },
+      ],
+    },
+  } as never;
+  const candidate = { candidate: ref(2) };
+  const rollout = { sequence: 2, revision: 2, startedAt: ago(300), step: 0, weight: 5, share: 25, stepSince: ago(60) };
+  mdep.status = { ...mdep.status, phase: "Shifting", ...candidate, rollout };
+  const text = renderStatus(statusView(mdep), NOW, PIPE);
+  expect(text).toContain("Candidate   r2 (scorer-2.0.0), unproven\n");
+  expect(text).toContain("Canary      step 1 of 2, 5 % asked, 25 % reached, for 1m\n");
+  mdep.status.rollout = { ...rollout, step: 2 };
+  expect(renderStatus(statusView(mdep), NOW, PIPE)).toContain("Canary      past its last step");
 });
 
 test("status of several on a terminal is a table that keeps to its width", () => {
