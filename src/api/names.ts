@@ -24,7 +24,7 @@ export const ANNOTATIONS = {
   approve: `${GROUP}/approve`,
   pause: `${GROUP}/pause`,
   resume: `${GROUP}/resume`,
-  /** On a Service: the ModelDeployment that may take it over. */
+  /** On a Service: the ModelDeployment that may take it over. On an HTTPRoute: the one that may change its weights. */
   adopt: `${GROUP}/adopt`,
   /** Why the pin was changed; counts only when it changed with the generation that it explains. */
   changeCause: `${GROUP}/change-cause`,

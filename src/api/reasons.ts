@@ -163,6 +163,10 @@ export const HELD_REASONS = [
   "StormBreaker",
   "Cooldown",
   "BudgetSpent",
+  /** A canary's step lasts for its hold. */
+  "StepHolds",
+  /** A canary's pods are ready, and the traffic is on its way to them. */
+  "ShareNotReached",
   /** A canary by replica share needs the standby's place while the active revision is unproven. */
   "ActiveUnproven",
   /** A canary by replica share waits until the older standby's pods are gone. */

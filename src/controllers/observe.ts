@@ -85,17 +85,20 @@ function podCounts(caches: Caches, key: string): Record<number, number> {
   return counts;
 }
 
-/** The HTTPRoute of a deployment that wants one. */
+/** The HTTPRoute of a deployment: the one that it wants, or one of ours that it wanted before its spec was changed. */
 function routeOf(caches: Caches, deployment: CachedDeployment, services: (ServiceFacts | undefined)[]) {
-  if (sharingOf(deployment) !== "Route") return {};
+  const { status, spec } = deployment;
+  const shares = status?.rollout?.step !== undefined || status?.active?.tookBackAt !== undefined;
+  if (spec.strategy.type !== "Canary" && !shares) return {};
   caches.routes.want();
   const { namespace, name, uid } = deployment.metadata;
   const route = caches.routes.get(namespace, name);
   const [main, preview] = services.map((one) => (typeof one?.selects === "number" ? one.selects : undefined));
   const { served } = caches.routes;
+  const concerns = route && (sharingOf(deployment) === "Route" || isControlledBy(route, uid));
   return {
     ...(served === undefined ? {} : { routesServed: served }),
-    ...(route ? { route: routeFacts(route, { name, uid }, { main, preview }) } : {}),
+    ...(concerns ? { route: routeFacts(route, { name, uid }, { main, preview }) } : {}),
   };
 }
 

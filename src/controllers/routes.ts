@@ -16,7 +16,7 @@ import { decisionOf, isControlledBy } from "./facts.ts";
 import { ownedMeta } from "./objects.ts";
 
 /** How long until the cluster is asked again whether it has HTTPRoutes, ms. */
-const AGAIN_MS = 10_000;
+const AGAIN_MS = 30_000;
 
 export interface RouteWatchOptions {
   client: KubeClient;
@@ -229,13 +229,14 @@ export function weightsPatch(route: HttpRoute, deployment: string, weight: numbe
   return [
     { op: "test", path: "/metadata/resourceVersion", value: route.metadata.resourceVersion },
     ...changes,
-    // The annotation that allows the adoption is there, so there are annotations.
+    // There are annotations: the one that allows the adoption, or our own number.
     { op: "add", path: `/metadata/annotations/${ANNOTATIONS.decision.replace("/", "~1")}`, value: String(decision) },
   ];
 }
 
-/** True where the route is somebody else's and we may change its weights. */
+/** True where only the weights are ours to change: an adopted route, or one that the spec does not describe any more. */
 export function mayPatch(route: HttpRoute, deployment: ModelDeployment): boolean {
+  if (isControlledBy(route, deployment.metadata.uid)) return deployment.spec.strategy?.canary?.route === undefined;
   const controlled = (route.metadata.ownerReferences ?? []).some((one) => one.controller && one.uid !== deployment.metadata.uid);
-  return !isControlledBy(route, deployment.metadata.uid) && !controlled && adopted(route, deployment.metadata.name);
+  return !controlled && adopted(route, deployment.metadata.name);
 }

@@ -69,17 +69,19 @@ function trafficOf(snapshot: Snapshot, status: ModelDeploymentStatus): Pick<Plan
   if (!active) return candidate ? { preview: candidate.revision } : {};
   const sharing = sharingOf(snapshot.deployment);
   const shared = hasShare(status) && !returning(status);
-  if (sharing !== "Route")
-    return {
-      service: shared && sharing === "Replicas" ? "All" : active.revision,
-      preview: candidate?.revision ?? active.revision,
-    };
+  const byRoute = shared && sharing === "Route";
   // A Gateway may go on sending the old weight to the preview Service for a while: until the weight is known to be 0 that
   // Service leads to the active revision, so that no later candidate gets it.
   const { route } = snapshot;
-  const atRest = route === undefined || (route.preview === 0 && route.generationSeen);
-  const preview = candidate && (shared || atRest) ? candidate.revision : active.revision;
-  return { service: active.revision, preview, routeWeight: shared ? (rollout?.weight ?? 0) : 0 };
+  const atRest = route === undefined || (route.preview === 0 && (route.generationSeen || sharing !== "Route"));
+  const preview = candidate && (byRoute || atRest) ? candidate.revision : active.revision;
+  // A route that the spec does not want any more is only brought to rest.
+  const wanted = sharing === "Route" || (route !== undefined && route.preview > 0);
+  return {
+    service: shared && sharing === "Replicas" ? "All" : active.revision,
+    preview,
+    ...(wanted ? { routeWeight: byRoute ? (rollout?.weight ?? 0) : 0 } : {}),
+  };
 }
 
 export function plan(snapshot: Snapshot, status: ModelDeploymentStatus, now: number): Plan {

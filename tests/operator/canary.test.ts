@@ -212,6 +212,20 @@ describe("by HTTPRoute", () => {
     expect(gateway.seen).toEqual(["100/0"]);
   });
 
+  test("a route that the spec does not want any more goes back to rest and stays", async () => {
+    const simulation = begin();
+    const gateway = installGateway(simulation);
+    simulation.errorShare = () => 0.01;
+    await guarding({ strategy: strategy(route) }, simulation);
+    await simulation.apply(pinned("v2", { strategy: strategy(route) }));
+    await simulation.until("at its first step", ({ status }) => status?.rollout?.stepSince);
+    await simulation.apply(pinned("v2", { strategy: { type: "BlueGreen", drain: "1s", progressDeadline: "120s" } }));
+    await simulation.until("proven", ({ status }) => status?.lastHealthy?.version === "v2" && status.phase === "Guarding");
+    await atRest(simulation);
+    expect(gateway.seen).toEqual(["100/0", "67/33", "100/0"]);
+    expect(simulation.traffic).toEqual([1, 2]);
+  });
+
   const foreign = (annotations: object = {}) => ({
     apiVersion: "gateway.networking.k8s.io/v1",
     kind: "HTTPRoute",

@@ -2,7 +2,7 @@
 
 import { parseDuration } from "../../api/common.ts";
 import { BAKE_STARVED_FACTOR } from "../../api/defaults.ts";
-import { canaryOf, candidateSize, sharingOf, stepsLeft } from "../canary.ts";
+import { canaryOf, candidateSize, stepsLeft } from "../canary.ts";
 import { acted, type Context, elapsed, held, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
 import { breaches, describe, type Finding, judgedFrom, nameOf } from "../evidence.ts";
 import { childFault, FETCH_CONTAINER, lateFault } from "../faults.ts";
@@ -270,7 +270,7 @@ export const settle: Rule = {
     const ready = snapshot.active?.ready ?? {};
     if (!active || active.downSince !== undefined) return undefined;
     if (Object.entries(ready).some(([revision, count]) => Number(revision) !== active.revision && count > 0)) return undefined;
-    if (sharingOf(snapshot.deployment) === "Route" && !routeSettled(snapshot, active.revision)) return undefined;
+    if (!routeSettled(snapshot, active.revision)) return undefined;
     if (active.tookBackAt !== undefined && snapshot.active?.selects === active.revision) {
       // It had traffic all the time: its samples go on counting, whatever its size.
       active.settledAt = iso(now);
@@ -304,7 +304,7 @@ export const settle: Rule = {
 
 /** Neither backend of the route leads to pods of another revision than `active`. */
 function routeSettled({ route, preview }: Snapshot, active: number): boolean {
-  if (route && route.preview === 0 && route.generationSeen) return true;
+  if (!route || (route.preview === 0 && route.generationSeen)) return true;
   // A route that no Gateway looks at any more: then what stands behind the preview Service counts.
   return !Object.entries(preview?.ready ?? {}).some(([revision, count]) => Number(revision) !== active && count > 0);
 }
