@@ -1,5 +1,5 @@
-// `npm run generate` writes crds/*.yaml and docs/reference/*.md from the zod schemas, and docs/matrix.md from the decisions;
-// `--check` exits 1 where they are stale.
+// `npm run generate` writes crds/*.yaml and docs/reference/*.md from the zod schemas, and the pages of docs/ that are made from what the
+// code itself goes by; `--check` exits 1 where they are stale.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { load } from "js-yaml";
@@ -9,7 +9,7 @@ import type { RollbackPolicy } from "../src/api/rollbackpolicy.ts";
 import { faultsPage } from "../src/core/faulttable/table.ts";
 import { policyLayersPage } from "../src/core/layerspage.ts";
 import { presetsPage } from "../src/core/presetspage.ts";
-import { matrixPage } from "../src/trial/docs.ts";
+import { lintPage, matrixPage } from "../src/trial/docs.ts";
 import { verdictsPage } from "./verdicts.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -21,6 +21,7 @@ const files = generatedFiles()
   .set("docs/policy-layers.md", policyLayersPage())
   .set("docs/faults.md", faultsPage())
   .set("docs/matrix.md", matrixPage(policy, deployment))
+  .set("docs/lint.md", lintPage())
   .set("docs/presets.md", presetsPage())
   .set("docs/verdicts.md", verdictsPage());
 const stale: string[] = [];

@@ -1,6 +1,7 @@
 // The commands for trying a policy before it is trusted: their flags and their help.
 import { type Command, Option } from "commander";
 import type { Io } from "./io.ts";
+import type { LintOptions } from "./lint.ts";
 import { MATRIX_FORMATS, type MatrixOptions } from "./matrix-formats.ts";
 import type { ReplayOptions } from "./replay.ts";
 
@@ -66,5 +67,28 @@ LastHealthy compares with what the recording measured in its first \`bake\`. Bui
     .action(async (_flags: object, command: Command) => {
       const { replayCommand } = await import("./replay.ts");
       done(await replayCommand(command.optsWithGlobals<ReplayOptions>(), io));
+    });
+
+  people(program.command("lint"))
+    .description("what is likely wrong in a policy or a deployment, and how to mend it")
+    .argument("[name]", "a ModelDeployment: it, its policy in force and the sources that it uses")
+    .option(
+      "-f, --filename <file...>",
+      "files or folders instead: policies and deployments, best with their sources and versions",
+    )
+    .option("--strict", "end with 1 for warnings too")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  kubectl rollguard lint -f policy.yaml -f deployment.yaml
+  kubectl rollguard lint -f deploy/ --strict -o json         in a pipeline
+  kubectl rollguard lint fraud-scorer -n fraud
+
+Ends with 1 where there is an error. What is found is in addition to what the API server refuses by itself.`,
+    )
+    .action(async (name: string | undefined, _flags: object, command: Command) => {
+      const { lintCommand } = await import("./lint.ts");
+      done(await lintCommand(name, command.optsWithGlobals<LintOptions>(), io));
     });
 }

@@ -3,6 +3,7 @@
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import type { RollbackPolicySpec } from "../api/rollbackpolicy.ts";
 import { resolvePolicy } from "../core/resolve.ts";
+import { type LintRule, RULES_FOR_DEPLOYMENTS, RULES_FOR_POLICIES } from "./lint.ts";
 import { matrix } from "./matrix.ts";
 import { legendMarkdown, matrixMarkdown } from "./matrix-pages.ts";
 
@@ -28,4 +29,34 @@ traffic: of a ratio that is judged with \`confidence\` a smaller excess takes lo
 ${legendMarkdown()}
 ${matrixMarkdown(matrix("The built-in policy", resolvePolicy(undefined)), 2)}
 ${matrixMarkdown(matrix("The demo's policy (examples/digits/policy.yaml)", resolvePolicy(demo), deployment), 2)}`;
+}
+
+function rulesMarkdown<Subject>(rules: readonly LintRule<Subject>[]): string {
+  const lines = rules.map(({ id, severity, about, mend }) => `| \`${id}\` | ${severity} | ${cell(about)} | ${cell(mend)} |`);
+  return ["| rule | severity | what is wrong | how to mend it |", "| --- | --- | --- | --- |", ...lines, ""].join("\n");
+}
+
+const cell = (text: string): string => text.replaceAll("|", "\\|");
+
+/** docs/lint.md. */
+export function lintPage(): string {
+  return `${GENERATED}# Lint
+
+\`kubectl rollguard lint\` says what is likely wrong in a policy or a deployment that the API server accepts, with the field and how to
+mend it. It ends with 1 where there is an error, with \`--strict\` also for warnings.
+
+\`\`\`sh
+kubectl rollguard lint -f policy.yaml -f deployment.yaml -f sources/
+kubectl rollguard lint fraud-scorer -n fraud
+\`\`\`
+
+Rules about sources need to know them: give their files too, or lint a deployment of the cluster. What a version scored is read from a
+ModelVersion beside it, what a healthy revision measured from the status of the deployment.
+
+## Policies
+
+${rulesMarkdown(RULES_FOR_POLICIES)}
+## Deployments
+
+${rulesMarkdown(RULES_FOR_DEPLOYMENTS)}`;
 }

@@ -184,3 +184,40 @@ test("replay says what it lacks", async () => {
     expect(err).toContain(words);
   }
 }, 60_000);
+
+test("lint names the field, the rule and how to mend it, and ends with 1 for errors, with --strict for warnings too", async () => {
+  const [bad, warned, sound] = ["bad-lint.yaml", "warned.yaml", "sound.yaml"].map((name) => join(dir, name)) as [
+    string,
+    string,
+    string,
+  ];
+  writeFileSync(bad, LATENCY(0.8).replace('{pod=~"${workload}-.+"}', ""));
+  writeFileSync(warned, LATENCY(0.8, "  bake: 2m\n"));
+  writeFileSync(sound, LATENCY(0.8, "  rollback: { cooldown: 10m, budget: { limit: 3, per: 1h } }\n"));
+  const found = await rollguard("lint", "-f", bad);
+  expect(found.code).toBe(1);
+  expect(found.out).toMatch(
+    /^error +.*bad-lint.yaml: RollbackPolicy\/latency-0.8 spec.checks\[0\].query: .* \(query-without-workload\)\n +select one/,
+  );
+  const warnings = await rollguard("lint", "-f", warned, "-o", "json");
+  expect([warnings.code, JSON.parse(warnings.out)]).toEqual([
+    0,
+    [expect.objectContaining({ rule: "bake-too-short", severity: "Warning", path: "spec.bake" })],
+  ]);
+  expect((await rollguard("lint", "-f", warned, "--strict")).code).toBe(1);
+  expect(await rollguard("lint", "-f", sound, "--strict")).toEqual({ code: 0, out: "nothing to object to\n", err: "" });
+  // With its source beside it, who may use it is known too.
+  const source = join(dir, "source.yaml");
+  writeFileSync(source, read("examples/manifests/metricsource.yaml").replace("name: prometheus\n", "name: another\n"));
+  expect((await rollguard("lint", "-f", sound, "-f", source)).out).toContain("(source-missing)");
+  expect((await rollguard("lint")).code).toBe(2);
+}, 60_000);
+
+test("lint of a deployment reads its policy in force and the sources of the cluster", async () => {
+  const { code, out } = await rollguard("lint", "scorer", "-n", "fraud", "-o", "json", ...cluster());
+  const rules = (JSON.parse(out) as { rule: string; object: string }[]).map((one) => `${one.rule} ${one.object}`);
+  expect(code).toBe(1);
+  expect(rules).toContain("source-missing RollbackPolicy/strict");
+  expect(rules).toContain("probe-missing ModelDeployment/scorer");
+  expect(rules).not.toContain("policy-missing ModelDeployment/scorer");
+}, 60_000);

@@ -1,7 +1,7 @@
 // PromQL text → the expressions of ast.ts, by Prometheus' own grammar (lezer-promql). What is outside of the subset is
 // refused by name, so that nobody gets a number that Prometheus would not give.
 
-import type { SyntaxNode } from "@lezer/common";
+import type { SyntaxNode, Tree } from "@lezer/common";
 import { parser } from "@prometheus-io/lezer-promql";
 import { RE2JS } from "re2js";
 import {
@@ -24,15 +24,27 @@ const MAX_DEPTH = 64;
 const AGGREGATES: Record<string, AggregateOp> = { sum: "sum", avg: "avg", min: "min", max: "max", count: "count" };
 const BINARIES: Record<string, BinaryOp> = { Add: "+", Sub: "-", Mul: "*", Div: "/", Or: "or" };
 
+function errorAt(tree: Tree): number | undefined {
+  let found: number | undefined;
+  tree.iterate({
+    enter(node) {
+      if (node.type.isError) found ??= node.from;
+    },
+  });
+  return found;
+}
+
+/** Where Prometheus' own grammar refuses the text, counted from 0; undefined where it doesn't. Knows the whole language. */
+export function syntaxErrorAt(text: string): number | undefined {
+  return text.trim() === "" ? 0 : errorAt(parser.parse(text));
+}
+
 /** Parses and type-checks; throws QueryError. */
 export function parseQuery(text: string): Expr {
   if (text.length > MAX_LENGTH) throw new QueryError(`the query is longer than ${MAX_LENGTH} characters`);
   const tree = parser.parse(text);
-  tree.iterate({
-    enter(node) {
-      if (node.type.isError) throw new QueryError(`syntax error at character ${node.from + 1}`);
-    },
-  });
+  const at = errorAt(tree);
+  if (at !== undefined) throw new QueryError(`syntax error at character ${at + 1}`);
   const top = tree.topNode.getChild("Expr");
   if (!top) throw new QueryError("the query is empty");
   const expr = convert(top, text, 0);
