@@ -32,12 +32,24 @@ export function customTests(api: () => Api): void {
     expect(missing.body.message).toContain("spec.size: Required value");
   });
 
+  test("a whole number is held against the whole part of a bound", async () => {
+    const create = (weight: number) => api().call("POST", widgets(), { body: widget(`weight-${weight}`, { weight }) });
+    expect((await create(0.4)).body.message).toContain("spec.weight in body should be greater than or equal to 0.5");
+    expect((await create(0)).status).toBe(201);
+    expect((await create(95)).body.message).toContain("spec.weight in body should be less than or equal to 0");
+  });
+
+  test("a null where none is allowed counts as absent", async () => {
+    const { spec } = await api().ok("POST", widgets(), { body: widget("nulls", { weight: null, colour: null, replicas: null }) });
+    expect(spec).toEqual({ size: 3, colour: "blue", replicas: 1 });
+  });
+
   test("a CEL rule compares with the old object", async () => {
     await api().ok("POST", widgets(), { body: widget("fixed") });
     const { status, body } = await api().call("PATCH", widgets("/fixed"), { body: { spec: { size: 4 } }, type: MERGE });
     expect([status, body.message]).toEqual([
       422,
-      `Widget.${GROUP} "fixed" is invalid: spec: Invalid value: "object": size is fixed unless red`,
+      `Widget.${GROUP} "fixed" is invalid: spec: Invalid value: size is fixed unless red`,
     ]);
     const red = await api().call("PATCH", widgets("/fixed"), { body: { spec: { size: 4, colour: "red" } }, type: MERGE });
     expect(red.status).toBe(200);

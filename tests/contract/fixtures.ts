@@ -76,6 +76,7 @@ export const WIDGETS: Json = {
                 properties: {
                   size: { type: "integer", minimum: 1, description: "How large it is." },
                   replicas: { type: "integer", default: 1 },
+                  weight: { type: "number", minimum: 0.5, maximum: 0.9999 },
                   colour: { type: "string", default: "blue", enum: ["blue", "red"] },
                   parts: {
                     type: "array",

@@ -259,7 +259,7 @@ export class Rest {
     if (resourceVersion) {
       if (resourceVersion !== old.metadata.resourceVersion) throw modified(def, old.metadata.name);
     } else if (!def.unconditionalUpdate && !isApply) {
-      const message = "Invalid value: 0x0: must be specified for an update";
+      const message = "Invalid value: 0: must be specified for an update";
       throw invalid(def, old.metadata.name, [{ field: "metadata.resourceVersion", type: "FieldValueInvalid", message }]);
     }
   }

@@ -1,7 +1,10 @@
 // Fills in defaults from the top down, as the API server does: a default object is filled in turn.
 import { isObject, type Schema } from "./types.ts";
 
-/** Sets absent fields of `object` to the schema's defaults, in place. A null where null is not allowed counts as absent. */
+/**
+ * Sets absent fields of `object` to the schema's defaults, in place. A null where null is not allowed counts as absent, and
+ * is removed where there is no default.
+ */
 export function applyDefaults(schema: Schema, object: unknown): void {
   if (Array.isArray(object)) {
     if (schema.items !== undefined) for (const item of object) applyDefaults(schema.items, item);
@@ -13,6 +16,7 @@ export function applyDefaults(schema: Schema, object: unknown): void {
     if (child.default !== undefined && (!present || (object[key] === null && child.nullable !== true))) {
       object[key] = structuredClone(child.default);
     }
+    if (object[key] === null && child.nullable !== true) delete object[key];
     if (Object.hasOwn(object, key)) applyDefaults(child, object[key]);
   }
   if (typeof schema.additionalProperties === "object") {

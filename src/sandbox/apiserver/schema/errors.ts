@@ -58,11 +58,12 @@ const forbidden = (field: string, detail: string): FieldError => ({
   message: `Forbidden: ${detail}`,
 });
 
-/** The error of a broken CEL rule; `value` is the node's type, as the API server prints it. */
-export function ruleError(field: string, value: string, detail: string, reason: FieldErrorType | undefined): FieldError {
+/** The error of a broken CEL rule. The API server tells the value where it is one, and leaves out an object or a list. */
+export function ruleError(field: string, value: unknown, detail: string, reason: FieldErrorType | undefined): FieldError {
   if (reason === "FieldValueForbidden") return forbidden(field, detail);
   if (reason === "FieldValueRequired") return required(field, detail);
   if (reason === "FieldValueDuplicate") return duplicate(field, value);
+  if (typeof value === "object") return { field, type: "FieldValueInvalid", message: `Invalid value: ${detail}` };
   return invalid(field, value, detail);
 }
 

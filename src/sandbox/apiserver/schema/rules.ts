@@ -1,6 +1,6 @@
 // Evaluates `x-kubernetes-validations` node by node. Rules with oldSelf are transition rules: they run where an old value exists.
 import { Environment } from "@marcbachmann/cel-js";
-import { ruleError } from "./errors.ts";
+import { invalid, ruleError } from "./errors.ts";
 import {
   childPath,
   equalJson,
@@ -97,10 +97,10 @@ function ownRules(node: RuleNode, value: unknown, old: unknown, path: string): F
     try {
       const result = evaluate(context);
       if (result === true) continue;
-      errors.push(ruleError(field || "<nil>", type, (rule.message ?? `failed rule: ${rule.rule}`).trim(), rule.reason));
+      errors.push(ruleError(field || "<nil>", value, (rule.message ?? `failed rule: ${rule.rule}`).trim(), rule.reason));
     } catch (error) {
       const text = error instanceof Error ? error.message.split("\n")[0] : String(error);
-      errors.push(ruleError(path || "<nil>", type, `${text} evaluating rule: ${rule.message ?? rule.rule}`, undefined));
+      errors.push(invalid(path || "<nil>", type, `${text} evaluating rule: ${rule.message ?? rule.rule}`));
     }
   }
   return errors;

@@ -33,7 +33,9 @@ export function checkValue(schema: Schema, value: unknown, old: unknown, path: s
   if (schema["x-kubernetes-int-or-string"] === true) {
     if (typeof value !== "string" && !Number.isInteger(value)) return [wrongType(path, "integer,string", typeName(value))];
   } else if (!matchesType(schema.type, value)) {
-    return [wrongType(path, schema.type ?? "object", typeName(value))];
+    const expected = schema.type ?? "object";
+    const fraction = expected === "integer" && typeof value === "number" && schema.format !== undefined;
+    return [fraction ? wrongType(path, String(schema.format), "float64") : wrongType(path, expected, typeName(value))];
   }
   const errors: FieldError[] = [];
   if (schema.enum !== undefined && !schema.enum.some((allowed) => equalJson(allowed, value))) {
@@ -65,7 +67,10 @@ function checkString(schema: Schema, value: string, path: string): FieldError[] 
 
 function checkNumber(schema: Schema, value: number, path: string): FieldError[] {
   const errors: FieldError[] = [];
-  const { minimum, maximum, multipleOf } = schema;
+  const { multipleOf } = schema;
+  // The API server compares an integer with the integer part of a bound: 0 is not below a minimum of 0.5.
+  const bound = (limit: number | undefined) => (limit !== undefined && Number.isInteger(value) ? Math.trunc(limit) : limit);
+  const [minimum, maximum] = [bound(schema.minimum), bound(schema.maximum)];
   if (minimum !== undefined && (schema.exclusiveMinimum === true ? value <= minimum : value < minimum)) {
     errors.push(invalidInBody(path, value, `should be greater than ${schema.exclusiveMinimum ? "" : "or equal to "}${minimum}`));
   }
