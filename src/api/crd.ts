@@ -137,6 +137,7 @@ function structural(node: SchemaNode): SchemaNode {
     if (out.maximum === SAFE_INTEGER) delete out.maximum;
     if (out.minimum === -SAFE_INTEGER) delete out.minimum;
   }
+  if (out.type === "number") ruleForFractions(out);
   // A rule with the same pattern says it in words.
   if (typeof out.pattern === "string" && out["x-kubernetes-validations"]?.some((r) => r.rule.includes(".matches("))) {
     delete out.pattern;
@@ -153,6 +154,21 @@ function structural(node: SchemaNode): SchemaNode {
   if (items !== undefined) out.items = structural(items);
   if (out.default !== undefined) out.default = completed(out.default, out);
   return out;
+}
+
+/**
+ * The API server holds a whole number against the whole part of a bound: it takes 0 where the minimum is 0.5, and refuses 95
+ * for being above 0 where the maximum is 0.9999. A rule has neither fault.
+ */
+function ruleForFractions(node: SchemaNode): void {
+  const { minimum, maximum } = node;
+  if (typeof minimum !== "number" || typeof maximum !== "number") return;
+  if (Number.isInteger(minimum) && Number.isInteger(maximum)) return;
+  delete node.minimum;
+  delete node.maximum;
+  const double = (value: number) => (Number.isInteger(value) ? value.toFixed(1) : String(value));
+  const rule = `self >= ${double(minimum)} && self <= ${double(maximum)}`;
+  addRules(node, [{ rule, message: `must be from ${minimum} to ${maximum}` }]);
 }
 
 /** A default with the defaults of its fields: Kubernetes holds it against the rules as it is written, before it fills anything in. */
