@@ -273,3 +273,19 @@ test("a source says whether it answers, and is written when that changes", async
   await atRest(simulation);
   expect(statusOf(simulation, SOURCES, "prometheus").ready).toMatchObject({ status: "True", reason: "Answering" });
 });
+
+test("when a check as merged changes, the window of that check begins anew, and no other", async () => {
+  const simulation = begin();
+  const second = { ...ERRORS, name: "second" };
+  await prepare(simulation);
+  await simulation.apply(own({}, [ERRORS, second], "two"));
+  await guarding({ policy: { name: "two" } }, simulation);
+  const line = (name: string) => simulation.deployment()?.status?.checks?.find((one) => one.name === name);
+  const before = line("errors");
+  expect([before?.verdict, line("second")?.verdict]).toEqual(["Healthy", "Healthy"]);
+  // From another layer, and with another generation, the first is the same check; the second is tightened.
+  await simulation.apply(required({ checks: [ERRORS, { ...second, threshold: { max: 0.09 } }] }));
+  await simulation.until("begun anew", () => line("second")?.verdict === "Insufficient", 5000);
+  await simulation.until("judged anew", () => line("second")?.verdict === "Healthy", 10_000);
+  expect(line("errors")).toEqual(before);
+});
