@@ -166,7 +166,12 @@ export class Sampler {
     const delay = nextSlot(key, clock.monotonic(), check.intervalMs);
     entry.dueAt = clock.monotonic() + delay;
     const span = refillSpan(check, job.policy, job.stage, job.countsFrom ?? job.judgedFrom, now() + delay);
-    const readings = span ? await source.readRange(queryOf(job, []), span, entry.abort.signal).catch(() => []) : [];
+    // Asking waits for the past, but no longer than until the second sample is due.
+    const late = new AbortController();
+    const limit = clock.after(delay + check.intervalMs, () => late.abort(new Error("the past comes too late")));
+    const signal = AbortSignal.any([entry.abort.signal, late.signal]);
+    const readings = span ? await source.readRange(queryOf(job, []), span, signal).catch(() => []) : [];
+    limit.cancel();
     // Meanwhile it may have been dropped, or begun anew.
     if (entry.abort.signal.aborted || entry.window !== window) return;
     const [first] = readings;

@@ -50,18 +50,20 @@ class Bed {
   requests: { at: number; path: string }[] = [];
   value: (text: string, at: number) => readonly number[] = () => [0.01];
   refuses: (path: string) => boolean = () => false;
+  silent: (path: string) => boolean = () => false;
 
   constructor() {
     const { clock } = this;
     const dispatcher = new MemoryDispatcher(async (request) => {
       const path = request.url.replace(/^.*\/api\/v1\//, "");
       this.requests.push({ at: clock.now(), path });
+      if (this.silent(path)) await new Promise(() => undefined);
       const body = answerQueries(request.body ?? "", clock.now(), (text, at) =>
         text === "time()" ? [at / 1000] : text.includes("increase") && !text.includes("5..") ? [100] : this.value(text, at),
       );
       return { status: this.refuses(path) ? 502 : 200, headers: { "content-type": "application/json" }, body };
     });
-    const spec = { type: "Prometheus" as const, address: "http://metrics.example" };
+    const spec = { type: "Prometheus" as const, address: "http://metrics.example", timeout: "120s" };
     this.source = createSource(spec, { clock, dispatcher, secret: () => Promise.reject(new Error("none")) });
     this.sampler = new Sampler({
       clock,
@@ -229,6 +231,14 @@ describe("after a restart", () => {
     expect(bed.window("old")).toMatchObject({ unusable: 0 });
     expect(bed.window("old")?.count).toBeGreaterThanOrEqual(1);
     expect(bed.window("old")?.count).toBeLessThanOrEqual(2);
+  });
+
+  test("a past that does not come holds up the samples for less than two intervals", async () => {
+    const bed = new Bed();
+    bed.silent = (path) => path === "query_range";
+    bed.follow("old", policyOf("10s", 2), bed.clock.now() - 3_600_000);
+    await bed.clock.advance(30_100);
+    expect(bed.window("old")?.count).toBeGreaterThanOrEqual(1);
   });
 
   test("a check that changes takes nothing of the past", async () => {

@@ -5,7 +5,7 @@ import type { Clock } from "../../clock.ts";
 import { Coalescer } from "../coalesce.ts";
 import type { Endpoint, EndpointRequest } from "../endpoint.ts";
 import type { HttpAnswer } from "../http.ts";
-import { type Shape, shapeOf } from "../promql/shape.ts";
+import { isContained, type Shape, typeOf } from "../promql/shape.ts";
 import type { Answer } from "../reading.ts";
 import { interpret } from "./answers.ts";
 
@@ -52,8 +52,11 @@ export interface GathererOptions<T> {
   none(now: number): T;
 }
 
+/** Texts as they are asked, with the type of each. */
+type Typed = ReadonlyMap<string, Shape>;
+
 interface Bundle<T> {
-  texts: readonly string[];
+  texts: Typed;
   resolve(result: Together<T>): void;
 }
 
@@ -67,7 +70,8 @@ interface Group<T> {
 export class Gatherer<T> {
   readonly #options: GathererOptions<T>;
   readonly #open = new Map<string, Group<T>>();
-  readonly #shapes = new Map<string, Shape | undefined>();
+  /** The types of queries as they are written: many deployments ask the same. */
+  readonly #types = new Map<string, Shape | undefined>();
   /** Until when a text is asked alone, monotonic ms. */
   readonly #apart = new Map<string, number>();
   readonly #asked: Coalescer<Together<T>>;
@@ -78,19 +82,22 @@ export class Gatherer<T> {
     this.#asked = new Coalescer(options.clock, options.coalesceMs);
   }
 
-  /** Asks some texts for one and the same time, with others that are asked now. Never rejects. */
-  ask(target: Target, texts: readonly string[]): Promise<Together<T>> {
-    const alone = texts.length * target.points > MAX_POINTS || texts.some((text) => this.#isApart(text) || !this.#shape(text));
-    if (alone) return Promise.resolve({ suspect: false });
+  /**
+   * Asks some texts for one and the same time, with others that are asked now. Never rejects.
+   * @param texts each query as it is written → as it is asked
+   */
+  ask(target: Target, texts: ReadonlyMap<string, string>): Promise<Together<T>> {
+    const typed = this.#typed(texts);
+    if (!typed || typed.size * target.points > MAX_POINTS) return Promise.resolve({ suspect: false });
     const key = keyOf(target);
     return this.#asked.ask(
-      JSON.stringify([key, texts]),
-      () => new Promise((resolve) => this.#join(key, target, { texts, resolve })),
+      JSON.stringify([key, ...typed.keys()]),
+      () => new Promise((resolve) => this.#join(key, target, { texts: typed, resolve })),
     );
   }
 
   /** These are asked alone for a while. */
-  setApart(texts: readonly string[]): void {
+  setApart(texts: Iterable<string>): void {
     const { clock } = this.#options;
     if (this.#apart.size > MAX_REMEMBERED) this.#apart.clear();
     for (const text of texts) this.#apart.set(text, clock.monotonic() + APART_MS);
@@ -100,7 +107,7 @@ export class Gatherer<T> {
     const { clock, gatherMs } = this.#options;
     let group = this.#open.get(key);
     const isFull = (one: Group<T>) => {
-      const texts = one.texts.size + bundle.texts.length;
+      const texts = one.texts.size + bundle.texts.size;
       const most = clock.monotonic() < this.#limit.until ? this.#limit.texts : MAX_TEXTS;
       return texts > most || texts * target.points > MAX_POINTS || one.length > MAX_LENGTH;
     };
@@ -117,7 +124,7 @@ export class Gatherer<T> {
       });
     }
     group.bundles.push(bundle);
-    for (const text of bundle.texts) {
+    for (const text of bundle.texts.keys()) {
       if (!group.texts.has(text)) group.length += text.length;
       group.texts.add(text);
     }
@@ -134,16 +141,13 @@ export class Gatherer<T> {
     const tell = (result: Together<T>) => {
       for (const { resolve } of bundles) resolve(result);
     };
-    const texts = [...new Set(bundles.flatMap((bundle) => bundle.texts))];
+    const typed: Typed = new Map(bundles.flatMap((bundle) => [...bundle.texts]));
+    const texts = [...typed.keys()];
     if (texts.length === 1) {
       tell({ suspect });
       return false;
     }
-    const request = requestOf(
-      target,
-      this.#combined(texts),
-      Math.min(Math.max(endpoint.timeoutMs / 2, 1000), endpoint.timeoutMs),
-    );
+    const request = requestOf(target, combined(typed), Math.min(Math.max(endpoint.timeoutMs / 2, 1000), endpoint.timeoutMs));
     const outcome = await endpoint.fetch(`${target.url.href}\n${request.body}`, request);
     const sick = "failure" in outcome ? !outcome.byQuery : [429, 502].includes(outcome.answer.status);
     if (sick) {
@@ -172,15 +176,6 @@ export class Gatherer<T> {
     }
   }
 
-  #combined(texts: readonly string[]): string {
-    return anyOf(
-      texts.map((text, index) => {
-        const vector = this.#shape(text) === "scalar" ? `vector(${text})` : text;
-        return `label_replace(${vector},"${LABEL}","${index}","","")`;
-      }),
-    );
-  }
-
   #isApart(text: string): boolean {
     const until = this.#apart.get(text);
     if (until === undefined || this.#options.clock.monotonic() < until) return until !== undefined;
@@ -188,13 +183,31 @@ export class Gatherer<T> {
     return false;
   }
 
-  #shape(text: string): Shape | undefined {
-    if (!this.#shapes.has(text)) {
-      if (this.#shapes.size > MAX_REMEMBERED) this.#shapes.clear();
-      this.#shapes.set(text, shapeOf(text));
+  /** Undefined where one of them has to be asked alone. */
+  #typed(texts: ReadonlyMap<string, string>): Typed | undefined {
+    const typed = new Map<string, Shape>();
+    for (const [written, text] of texts) {
+      if (this.#isApart(text) || !isContained(text)) return undefined;
+      if (!this.#types.has(written)) {
+        if (this.#types.size > MAX_REMEMBERED) this.#types.clear();
+        // Whatever the values of variables are, they are within strings, or numbers: the type is that of all.
+        this.#types.set(written, typeOf(text));
+      }
+      const type = this.#types.get(written);
+      if (!type) return undefined;
+      typed.set(text, type);
     }
-    return this.#shapes.get(text);
+    return typed;
   }
+}
+
+function combined(texts: Typed): string {
+  return anyOf(
+    [...texts].map(([text, type], index) => {
+      const vector = type === "scalar" ? `vector(${text})` : text;
+      return `label_replace(${vector},"${LABEL}","${index}","","")`;
+    }),
+  );
 }
 
 function keyOf({ url, form }: Target): string {

@@ -45,8 +45,7 @@ export function prometheusSource(spec: SourceSpec, deps: SourceDeps): Source {
   const read = async (query: Query): Promise<Reading> => {
     const texts = textsOf(query, endpoint);
     if ("kind" in texts) return asReading(texts);
-    const distinct = [...new Set(texts.values())];
-    const together = await instants.ask(targetOf(query, "query", {}, 1), distinct);
+    const together = await instants.ask(targetOf(query, "query", {}, 1), texts);
     if ("failure" in together) return asReading(together.failure);
     if ("answers" in together) {
       const { answers } = together;
@@ -54,25 +53,24 @@ export function prometheusSource(spec: SourceSpec, deps: SourceDeps): Source {
       return readWith((text) => Promise.resolve(answer(text)), query, endpoint.now);
     }
     const reading = await readWith((text, at) => ask(query, texts.get(text) ?? text, at), query, endpoint.now);
-    if (together.suspect && reading.kind === "Error") instants.setApart(distinct);
+    if (together.suspect && reading.kind === "Error") instants.setApart(texts.values());
     return reading;
   };
 
   /** The points of each text, or the first Error. */
   const pointsOf = async (query: Query, texts: Texts, span: RangeSpan): Promise<ReadonlyMap<string, Points> | Answer> => {
     const form = { start: seconds(span.fromMs), end: seconds(span.toMs), step: seconds(span.stepMs) };
-    const distinct = [...new Set(texts.values())];
     const target = targetOf(query, "query_range", form, stepsOf(span));
-    const together = await ranges.ask(target, distinct);
+    const together = await ranges.ask(target, texts);
     if ("failure" in together) return together.failure;
     if ("answers" in together) return together.answers;
     const found = new Map<string, Points>();
-    for (const text of distinct) {
+    for (const text of new Set(texts.values())) {
       const request = requestOf(target, text);
       const outcome = await endpoint.fetch(`${target.url.href}\n${request.body}`, request);
       const points = "failure" in outcome ? endpoint.error(outcome.failure) : interpretRange(outcome.answer, outcome.at);
       if ("kind" in points) {
-        if (together.suspect) ranges.setApart(distinct);
+        if (together.suspect) ranges.setApart(texts.values());
         return endpoint.clean(points);
       }
       found.set(text, points);

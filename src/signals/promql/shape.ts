@@ -15,10 +15,14 @@ const SCALAR_FUNCTIONS = ["scalar", "time", "pi"];
 
 /**
  * The type of a query that may be embedded, or undefined for one that must be asked alone. Strict on purpose, and twice: by its
- * characters, with no comments and all brackets closed, so that no difference between two parsers matters; and by the grammar.
+ * characters (`isContained`), so that no difference between two parsers matters; and by the grammar.
  */
 export function shapeOf(text: string): Shape | undefined {
-  if (text.length > MAX_LENGTH || !isContained(text)) return undefined;
+  return isContained(text) ? typeOf(text) : undefined;
+}
+
+/** By the grammar alone. */
+export function typeOf(text: string): Shape | undefined {
   const tree = parser.parse(text);
   let broken = false;
   tree.iterate({
@@ -30,7 +34,9 @@ export function shapeOf(text: string): Shape | undefined {
   return broken || !top ? undefined : shapeOfNode(top, text);
 }
 
-function isContained(text: string): boolean {
+/** By its characters: no comments, whole strings with plain escapes, all brackets closed. Costs little. */
+export function isContained(text: string): boolean {
+  if (text.length > MAX_LENGTH) return false;
   const rest = text.replace(STRINGS, "");
   if (!OUTSIDE.test(rest)) return false;
   const open: string[] = [];
