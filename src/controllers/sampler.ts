@@ -64,6 +64,8 @@ interface Entry {
   timer?: Timer;
   /** When the next sample is due, monotonic ms. */
   dueAt: number;
+  /** When the last one that was due was asked, monotonic ms. */
+  askedAt: number;
   abort: AbortController;
 }
 
@@ -74,7 +76,10 @@ interface Subject {
   ready: Set<string>;
 }
 
+/** Timers may be this early. */
 const EARLY_MS = 5;
+/** Of an interval, between two samples: what was late is made up for by the rest. */
+const LEAST_DISTANCE = 0.98;
 
 /** From here on pods that are gone are forgotten. */
 const MANY_PODS = 256;
@@ -132,7 +137,7 @@ export class Sampler {
   /** @param first this process did not know the deployment before: what is judged already was judged by another */
   #begin(key: string, subject: Subject, job: Job, first: boolean): void {
     const window = emptyWindow(job.check, job.judgedFrom);
-    const entry: Entry = { job, window, abort: new AbortController(), dueAt: 0 };
+    const entry: Entry = { job, window, abort: new AbortController(), dueAt: 0, askedAt: Number.NEGATIVE_INFINITY };
     subject.entries.set(idOf(job), entry);
     const source = first ? this.#historyOf(job) : undefined;
     if (source) void this.#refill(key, subject, entry, source);
@@ -154,6 +159,7 @@ export class Sampler {
     // What is built in costs no query; it needs no slot.
     const delay = check.source === undefined ? 0 : firstOfJudging(monotonic, beginsInMs, check.intervalMs);
     entry.dueAt = monotonic + delay;
+    entry.askedAt = Number.NEGATIVE_INFINITY;
     // Before samples count one is asked at once: whether the source answers, and for those that have to begin to gather.
     this.#schedule(key, subject, entry, beginsInMs > 0 ? 0 : delay);
   }
@@ -186,19 +192,26 @@ export class Sampler {
     this.#next(key, subject, entry);
   }
 
-  /** The next tick that is still to come, in the phase of the last. */
+  /**
+   * The next tick that is still to come, in the phase of the last. After one that was late it may be a little later: two samples
+   * that are too near each other would count as one.
+   */
   #next(key: string, subject: Subject, entry: Entry): void {
     const monotonic = this.#deps.clock.monotonic();
     const { intervalMs } = entry.job.check;
     if (entry.dueAt < monotonic) entry.dueAt += Math.ceil((monotonic - entry.dueAt) / intervalMs) * intervalMs;
-    this.#schedule(key, subject, entry, entry.dueAt - monotonic);
+    const next = Math.max(entry.dueAt, entry.askedAt + LEAST_DISTANCE * intervalMs);
+    this.#schedule(key, subject, entry, next - monotonic);
   }
 
   #schedule(key: string, subject: Subject, entry: Entry, delay: number): void {
     entry.timer?.cancel();
     entry.timer = this.#deps.clock.after(delay, () => {
-      // Timers may be a little early.
-      if (this.#deps.clock.monotonic() > entry.dueAt - EARLY_MS) entry.dueAt += entry.job.check.intervalMs;
+      const monotonic = this.#deps.clock.monotonic();
+      if (monotonic > entry.dueAt - EARLY_MS) {
+        entry.dueAt += entry.job.check.intervalMs;
+        entry.askedAt = monotonic;
+      }
       void this.#ask(key, subject, entry);
     });
   }

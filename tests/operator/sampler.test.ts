@@ -182,6 +182,24 @@ describe("when a judging begins", () => {
     });
   });
 
+  test("after a sample that was late the next ones keep their distance, and come back to their slot", async () => {
+    const bed = new Bed();
+    bed.follow("new", policyOf("10s", 2), bed.clock.now());
+    await bed.clock.advance(15_000);
+    const phase = (bed.requests.at(-1)?.at ?? 0) % 10_000;
+    const { after } = bed.clock;
+    // A busy machine: whatever is due next is 700 ms late.
+    bed.clock.after = (ms, fn) => after.call(bed.clock, ms > 1000 ? ms + 700 : ms, fn);
+    await bed.clock.advance(10_000);
+    bed.clock.after = after;
+    await bed.clock.advance(90_000);
+    const times = bed.window("new")?.samples.map(({ at }) => at) ?? [];
+    const gaps = times.slice(1).map((at, index) => at - (times[index] ?? 0));
+    expect(Math.max(...gaps)).toBeGreaterThanOrEqual(10_700);
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(9800);
+    expect((bed.requests.at(-1)?.at ?? 0) % 10_000).toBe(phase);
+  });
+
   test("while it warms up the source is asked at once, and nothing counts", async () => {
     const bed = new Bed();
     bed.follow("new", policyOf("10s", 2), bed.clock.now() + 25_000, "Bake");
