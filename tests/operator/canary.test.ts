@@ -78,6 +78,28 @@ describe("by replica share", () => {
     expect(strangers).toEqual([]);
   });
 
+  test("while the write that narrows the Service fails, no target of a return comes up behind it", async () => {
+    const simulation = await guardingTwo(begin(), { strategy: strategy() });
+    const strangers = strangersOf(simulation);
+    let refused = 0;
+    simulation.onWrite = (write) => {
+      const narrows = nameOf(write) === "PATCH services toy" && simulation.deployment()?.status?.phase === "RollingBack";
+      if (!narrows || refused >= 4) return undefined;
+      refused++;
+      return { before: { do: "refuse", status: 500, reason: "InternalError" } };
+    };
+    await simulation.apply(version("v3"));
+    await simulation.apply(pinned("v3", { strategy: strategy() }));
+    await simulation.until("shared", ({ status }) => status?.rollout?.stepSince);
+    // What was active is breached: the share goes back, and the target is brought up from nothing.
+    simulation.errorShare = (revision) => (revision === 2 ? 0.5 : 0.01);
+    await simulation.until("returned", ({ status }) => status?.active?.version === "v1");
+    expect(refused).toBe(4);
+    expect(strangers).toEqual([]);
+    await simulation.until("the candidate goes on", ({ status }) => status?.lastHealthy?.version === "v3");
+    expect(strangers).toEqual([]);
+  });
+
   test("Killed after any request of a canary and its setback: the same end state as without the kill", {
     timeout: LIMIT,
   }, async () => {
@@ -185,6 +207,37 @@ describe("by HTTPRoute", () => {
     expect(gateway.seen).toEqual(["100/0", "67/33", "100/0"]);
     await atRest(simulation);
     expect(endOf(simulation)).toMatchObject({ active: "r1 v1", children: ["toy-r1 2"], traffic: [1] });
+  });
+
+  test("a newer candidate never gets what an old weight still sends, also while the route can't be written", async () => {
+    const simulation = begin();
+    installGateway(simulation);
+    simulation.errorShare = () => 0.01;
+    await guarding({ strategy: strategy(route) }, simulation);
+    const wrong: string[] = [];
+    const preview = () =>
+      simulation.server.get(IDS.services, "default", "toy-preview")?.spec?.selector?.["rollguard.dev/revision"];
+    const look = () => {
+      const { candidate, rollout } = simulation.deployment()?.status ?? {};
+      const weights = weightsOf(routeOf(simulation));
+      if (preview() === "3" && weights !== "100/0" && rollout?.step === undefined)
+        wrong.push(`r3 gets ${weights} with r${candidate?.revision}`);
+    };
+    simulation.server.watch(IDS.services, look);
+    simulation.server.watch(IDS.routes, look);
+    await simulation.apply(version("v3"));
+    await simulation.apply(pinned("v2", { strategy: strategy(route) }));
+    await simulation.until("shared", ({ status }) => status?.rollout?.stepSince);
+    let refused = 0;
+    simulation.onWrite = (write) => {
+      if (write.path.resource !== "httproutes" || refused >= 4) return undefined;
+      refused++;
+      return { before: { do: "refuse", status: 500, reason: "InternalError" } };
+    };
+    await simulation.apply(pinned("v3", { strategy: strategy(route) }));
+    await simulation.until("proven", ({ status }) => status?.lastHealthy?.version === "v3");
+    expect(refused).toBe(4);
+    expect(wrong).toEqual([]);
   });
 
   test("a cluster without HTTPRoutes holds the rollout and says so, and goes on when they come", async () => {
