@@ -45,6 +45,8 @@ export const RevisionRefSchema = RevisionIdentitySchema.extend({
     .optional()
     .describe("It breached while it baked and was not taken back; when that is over, its bake begins anew."),
   downSince: time().optional().describe("Since when it is scaled down to make room for its successor; only with `Recreate`."),
+  asleepSince: time().optional().describe("Since when it is scaled to 0: it is not judged."),
+  wokenAt: time().optional().describe("When it was scaled up from 0: it is judged again when it has its full size."),
   starved: z.boolean().optional().describe("It has baked for too long without enough data; a person was told."),
 });
 /** A revision in one of the positions of the status. */

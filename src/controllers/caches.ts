@@ -15,6 +15,7 @@ import type { ConfigMap, ControllerRevision, Deployment, EndpointSlice, KubeObje
 import { Reflector } from "../kube/reflector.ts";
 import { RESOURCES, type Resource } from "../kube/resources.ts";
 import type { Logger } from "../log.ts";
+import type { PodDisruptionBudget } from "./budget.ts";
 import { concernsPolicy, concernsVersion, namedKey, namesConfigMap, numbersOf, policiesChanged, versionsOf } from "./concerns.ts";
 import { Owned, ownerKey } from "./owned.ts";
 import { concernsRevocation } from "./revocations.ts";
@@ -112,6 +113,7 @@ export class Caches {
   readonly namespaces: Reflector<KubeObject>;
   readonly children = new Owned<Deployment>();
   readonly pods = new Owned<Pod>();
+  readonly budgets = new Owned<PodDisruptionBudget>();
   readonly services = new Owned<Service>();
   readonly slices = new Owned<EndpointSlice>();
   readonly revisions = new Owned<ControllerRevision>();
@@ -217,6 +219,7 @@ export class Caches {
     this.#owned(RESOURCES.deployments, this.children);
     this.#owned(RESOURCES.pods, this.pods, trimPod);
     this.#owned(RESOURCES.services, this.services);
+    this.#owned(RESOURCES.podDisruptionBudgets, this.budgets);
     this.#owned(RESOURCES.endpointSlices, this.slices);
     this.#owned<ControllerRevision>(RESOURCES.controllerRevisions, (object) =>
       object.metadata.labels?.[LABELS.keeps] === undefined ? this.revisions : this.keptPolicies,

@@ -10,6 +10,7 @@ import { isKind } from "../kube/errors.ts";
 import type { ConfigMap, KubeObject } from "../kube/objects.ts";
 import { RESOURCES, type Resource, resourceOf } from "../kube/resources.ts";
 import { applyWhereDifferent, type Executor, mayWrite, NameTaken } from "./apply.ts";
+import { writeBudget } from "./budget.ts";
 import { splitKey } from "./caches.ts";
 import { isControlledBy, type KeptRevision, keptOf, REVOKED_ANNOTATION } from "./facts.ts";
 import { childDeployment, configMapCopy, controllerRevision } from "./objects.ts";
@@ -269,6 +270,7 @@ export async function carryOut(
       tried = await tryCandidate(executor, key, deployment, plan, kept);
     },
     () => writeChildren(executor, key, deployment, plan, kept, serviceWritten),
+    () => writeBudget(executor, key, deployment, plan.budget),
     () => removeChildren(executor, key, deployment, plan),
     () => prune(executor, key, deployment, snapshot, plan),
   ]);

@@ -9,6 +9,8 @@ import { canaryOf, hasShare } from "./canary.ts";
 import { type Context, iso, isQuarantined, returning, tell } from "./context.ts";
 import type { Finding } from "./evidence.ts";
 import { PHASES } from "./phases.ts";
+import { standbyUntil } from "./plan.ts";
+import { strategyOf } from "./recreate.ts";
 import { digest } from "./resolve.ts";
 import { childOf, chooseTarget } from "./target.ts";
 
@@ -142,18 +144,34 @@ function metrics(context: Context): Value {
 }
 
 function rollbackReady(context: Context): Value {
-  const choice = chooseTarget(context.snapshot, context.status, []);
+  const { snapshot, status } = context;
+  const choice = chooseTarget(snapshot, status, []);
   if (!choice.found) return value(false, choice.reason, choice.message);
   const { target, proven, warm } = choice;
-  return value(
-    true,
-    warm ? "Warm" : "Cold",
-    `r${target.revision} (${target.version})${proven ? "" : ", unproven,"} is the target`,
-  );
+  const name = `r${target.revision} (${target.version})${proven ? "" : ", unproven,"} is the target`;
+  return value(true, warm ? "Warm" : "Cold", `${name}: ${whatItTakes(context, target.revision, warm)}`);
 }
 
-function unavailable({ status }: Context): string {
+/** What a return would take now, before it is needed. */
+function whatItTakes({ snapshot, status }: Context, target: number, warm: boolean): string {
+  if (warm) {
+    const until = standbyUntil(snapshot.deployment, status);
+    const kept = until === undefined || status.standby?.revision !== target ? "" : `, kept warm until ${iso(until)}`;
+    return `its pods are ready, the traffic moves at once${kept}`;
+  }
+  const recreate = strategyOf(snapshot.deployment, status) === "Recreate";
+  const how = recreate ? "what serves is scaled down first, and then its pods start" : "its pods have to start first";
+  const last = (status.history ?? []).findLast(
+    (entry) => entry.action === "Return" && entry.to?.revision === target && entry.warm === false && entry.restoredAt,
+  );
+  if (!last?.restoredAt) return how;
+  const took = Math.round((Date.parse(last.restoredAt) - Date.parse(last.startedAt)) / 1000);
+  return `${how}; the last cold return to it took ${took} s`;
+}
+
+function unavailable({ status, snapshot }: Context): string {
   const { active, candidate } = status;
+  if (active && snapshot.deployment.spec.replicas === 0) return "scaled to 0";
   if (active?.downSince !== undefined && candidate)
     return `r${active.revision} made room for r${candidate.revision} (Recreate): nothing serves until that is ready`;
   return "no ready pod has the traffic";

@@ -20,6 +20,7 @@ import { comeBack, makeRoom } from "./rules/recreate.ts";
 import { nameTaken, repairDecision } from "./rules/repair.ts";
 import { activeBreached, noteHealthy, recovered, returnProgress, revoked } from "./rules/return.ts";
 import { candidateFailed, moreTraffic, prove, retryCandidate, settle } from "./rules/rollout.ts";
+import { mayBeJudged, noteSleep } from "./sleep.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { truncateHistory } from "./transitions.ts";
 
@@ -127,13 +128,14 @@ function begin(snapshot: Snapshot, before: ModelDeploymentStatus, now: number): 
   const common = { snapshot, now, before, status, events: [], held: [], wake: [] };
   unstep(status, now);
   settle.apply({ ...common, active: undefined, candidate: undefined });
-  // What was scaled down to make room has nothing that could be judged, and nothing to compare a candidate with.
-  const judged = status.active?.downSince === undefined ? status.active : undefined;
+  noteSleep(common);
+  const may = mayBeJudged(snapshot, status);
+  const judged = may.active ? status.active : undefined;
   rebake(common, judged ? evidenceFor(snapshot, status, judged) : undefined);
   return {
     ...common,
     active: judged ? evidenceFor(snapshot, status, judged) : undefined,
-    candidate: status.candidate ? evidenceFor(snapshot, status, status.candidate) : undefined,
+    candidate: status.candidate && may.candidate ? evidenceFor(snapshot, status, status.candidate) : undefined,
   };
 }
 

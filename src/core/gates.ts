@@ -47,12 +47,16 @@ export function counted(evidence: Evidence | undefined): Finding[] {
   );
 }
 
+/** Nothing follows from not looking. */
+const UNJUDGED: Missing = { reason: "PodsNotReady", message: "it has no pods that could be judged" };
+
 function seconds(ms: number): string {
   return `${Math.floor(ms / 1000)} s`;
 }
 
 /** Gate "prove": each Critical check Healthy, with at least `of` conclusive samples that cover the bake by their own timestamps. */
 export function proveGate(evidence: Evidence | undefined, policy: Policy): Missing | undefined {
+  if (!evidence) return UNJUDGED;
   const findings = counted(evidence);
   for (const one of findings) {
     const { check, judgement } = one;
@@ -70,6 +74,7 @@ export function proveGate(evidence: Evidence | undefined, policy: Policy): Missi
 
 /** Gate "verify": each Critical check has `of` conclusive samples after the return and none is breached, and `verify` has passed. */
 export function verifyGate(evidence: Evidence | undefined, policy: Policy, restoredForMs: number): Missing | undefined {
+  if (!evidence) return UNJUDGED;
   for (const one of counted(evidence)) {
     if (one.judgement.verdict === "Breached") return { reason: "CheckBreached", message: describe(one) };
     if (one.judgement.conclusive < one.check.breach.of) {

@@ -33,6 +33,8 @@ export interface Plan {
   proof?: { revision: number; provenAt: string; baseline: unknown };
   /** The candidate whose Deployment the API server is asked about, at its full size, before anything makes room for it. */
   dryRun?: { revision: number; replicas: number };
+  /** The revisions that a PodDisruptionBudget covers: those that receive traffic; undefined: none is asked for. */
+  budget?: number[];
   /** When the plan changes by time alone, ms epoch. */
   wakeAt?: number;
 }
@@ -45,15 +47,22 @@ export function scaled(amount: string | number | undefined, replicas: number): n
   return match ? Math.ceil((replicas * Number(match[1])) / 100) : Number(amount);
 }
 
+/** When the standby is scaled to 0, ms epoch; undefined: not before the active revision is proven. */
+export function standbyUntil(deployment: ModelDeployment, { active }: ModelDeploymentStatus): number | undefined {
+  if (!active?.provenAt || active.baking || active.standing !== "Proven") return undefined;
+  return Date.parse(active.provenAt) + parseDuration(deployment.spec.strategy?.standby?.for ?? "1h");
+}
+
 function standbySize(deployment: ModelDeployment, status: ModelDeploymentStatus, now: number, wake: number[]): number {
   const replicas = deployment.spec.replicas ?? 1;
   const { active } = status;
   // Until its successor is proven the standby stays at full size: that is what a warm return is.
   if (!active || active.baking || active.standing !== "Proven" || returning(status)) return replicas;
-  const until = Date.parse(active.provenAt ?? "") + parseDuration(deployment.spec.strategy?.standby?.for ?? "1h");
+  const until = standbyUntil(deployment, status) ?? now;
   if (now >= until) return 0;
   wake.push(until);
-  return scaled(deployment.spec.strategy?.standby?.replicas, replicas);
+  // What nobody wants of the active one nobody wants of its standby either.
+  return Math.min(scaled(deployment.spec.strategy?.standby?.replicas, replicas), replicas);
 }
 
 /** A standby's pods are replaced after the drain, so that no kept-alive connection keeps talking to the old model. */
@@ -132,6 +141,13 @@ export function plan(snapshot: Snapshot, status: ModelDeploymentStatus, now: num
   };
 }
 
+function budgetOf(snapshot: Snapshot, status: ModelDeploymentStatus): Pick<Plan, "budget"> {
+  const { active, candidate } = status;
+  if (!active || snapshot.deployment.spec.podDisruptionBudget === undefined) return {};
+  const shared = candidate && hasShare(status) && !returning(status) ? [candidate.revision] : [];
+  return { budget: [active.revision, ...shared] };
+}
+
 /** What does not depend on how revisions make way for each other. */
 function around(snapshot: Snapshot, status: ModelDeploymentStatus): Omit<Plan, "children" | "remove" | "wakeAt"> {
   const { candidate } = status;
@@ -139,6 +155,7 @@ function around(snapshot: Snapshot, status: ModelDeploymentStatus): Omit<Plan, "
   const written = snapshot.revisions.find((one) => one.revision === known?.revision)?.provenAt;
   return {
     ...trafficOf(snapshot, status),
+    ...budgetOf(snapshot, status),
     ...(candidate ? { keep: candidate.revision } : {}),
     ...(candidate && needsDryRun(snapshot, status)
       ? { dryRun: { revision: candidate.revision, replicas: snapshot.deployment.spec.replicas ?? 1 } }

@@ -70,5 +70,12 @@ export function chooseTarget(
   if (!everProven && standby) {
     return { found: true, target: standby, proven: false, warm: isWarm(snapshot, active, standby.revision) };
   }
-  return { found: false, reason: "NoTarget", message: "there is no proven revision to return to" };
+  const lost = snapshot.revisions
+    .filter((known) => known.provenAt !== undefined && known.revision !== active)
+    .map((known) => {
+      const why = known.revoked ? "was revoked" : isQuarantined(status, known.hash) ? "is quarantined" : "was passed over";
+      return `r${known.revision} ${why}`;
+    });
+  const missing = lost.length === 0 ? "" : `: ${lost.slice(0, 5).join(", ")}`;
+  return { found: false, reason: "NoTarget", message: `there is no proven revision to return to${missing}` };
 }

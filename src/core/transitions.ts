@@ -260,7 +260,7 @@ export function keepStandby(context: Context, breached: boolean): void {
   const everProven = snapshot.revisions.some((known) => known.provenAt !== undefined);
   if (old.standing !== "Proven" && (everProven || breached)) return;
   status.standby = { ...old, lostTrafficAt: iso(context.now) };
-  delete status.standby.downSince;
+  for (const field of ["downSince", "asleepSince", "wokenAt"] as const) delete status.standby[field];
   delete status.standby.tookBackAt;
 }
 

@@ -33,6 +33,7 @@ export const RESOURCES = {
   services: builtIn("", "services", "Service"),
   httpRoutes: builtIn("gateway.networking.k8s.io", "httproutes", "HTTPRoute"),
   endpointSlices: builtIn("discovery.k8s.io", "endpointslices", "EndpointSlice"),
+  podDisruptionBudgets: builtIn("policy", "poddisruptionbudgets", "PodDisruptionBudget"),
   configMaps: builtIn("", "configmaps", "ConfigMap"),
   secrets: builtIn("", "secrets", "Secret"),
   namespaces: builtIn("", "namespaces", "Namespace", false),

@@ -6,6 +6,7 @@ import { breaches, describe, type Finding, nameOf } from "../evidence.ts";
 import { counted, verifyGate } from "../gates.ts";
 import { returnWaits, type Wait } from "../limits.ts";
 import { recommend } from "../recommendation.ts";
+import { isAsleep } from "../sleep.ts";
 import type { KnownRevision } from "../snapshot.ts";
 import { childOf, chooseTarget, isWarm, type TargetChoice } from "../target.ts";
 import { closeReturn, moveTraffic, openReturn, pointer, quarantine, refOf, releaseCandidate, stall } from "../transitions.ts";
@@ -253,6 +254,7 @@ export const returnProgress: Rule = {
       return acted("TrafficReturned", `r${target.revision} is ready and takes the traffic`);
     }
     if (!rollback.restoredAt) return startOrPassOver(context);
+    if (isAsleep(status)) return held("Verifying", "scaled to 0; it is verified when it has its full size again");
     const missing = verifyGate(context.active, snapshot.policy, elapsed(context, rollback.restoredAt));
     if (!missing) return finish(context, "Verified", "verified: every Critical check is within its limits");
     // A target that came late in a walk is verified all the same.

@@ -9,6 +9,7 @@ import { childFault, FETCH_CONTAINER, lateFault } from "../faults.ts";
 import { proveGate, switchGate } from "../gates.ts";
 import { trafficWaits } from "../limits.ts";
 import { recommend } from "../recommendation.ts";
+import { isAsleep } from "../sleep.ts";
 import type { Snapshot } from "../snapshot.ts";
 import { childOf } from "../target.ts";
 import { closeRollout, keepStandby, moveTraffic, quarantine, RETURN_STALLS, stall, withdrawShare } from "../transitions.ts";
@@ -203,6 +204,7 @@ export const prove: Rule = {
     if (last && snapshot.revisions.some((known) => known.revision === last.revision && known.provenAt !== last.provenAt)) {
       return held("RecordingProof", `the proof of r${last.revision} is being written`);
     }
+    if (isAsleep(status)) return held("PodsNotReady", "scaled to 0; it is judged again when it has its full size");
     const own = status.rollout?.revision === active.revision ? status.rollout : undefined;
     const promoted = own?.promoted || active.promoted;
     const missing = proveGate(context.active, snapshot.policy);

@@ -64,6 +64,15 @@ const ROWS: readonly Row[] = [
     model: "V1EndpointSlice",
     generation: "spec",
   },
+  {
+    group: "policy",
+    resource: "poddisruptionbudgets",
+    kind: "PodDisruptionBudget",
+    model: "V1PodDisruptionBudget",
+    short: ["pdb"],
+    status: true,
+    generation: "spec",
+  },
   { group: "coordination.k8s.io", resource: "leases", kind: "Lease", model: "V1Lease", conditional: true },
   { group: "events.k8s.io", resource: "events", kind: "Event", model: "EventsV1Event", short: ["ev"], conditional: true },
   {
