@@ -43,7 +43,7 @@ export interface ClientOptions {
   url: string;
   /** Clients that keep their connection. */
   keepAlive: number;
-  /** Clients that connect anew for each request. */
+  /** Clients that connect anew for each digit; its feedback goes over the same connection. */
   fresh: number;
   /** Predictions a second, of all clients together; each is followed by its feedback. */
   ratePerSecond: number;
@@ -56,6 +56,8 @@ export interface ClientOptions {
 
 export interface Clients {
   counts(): ClientCounts;
+  /** What they send from now on. */
+  send(stream: readonly Digit[]): void;
   /** Lets requests under way end, then resolves with the final counts. */
   stop(): Promise<ClientCounts>;
 }
@@ -69,10 +71,11 @@ interface Shared {
 
 export function startClients(options: ClientOptions): Clients {
   let position = 0;
+  let { stream } = options;
   const shared: Shared = {
     options,
     counts: { sent: 0, failed: 0, answered: 0, wrong: 0, byRevision: new Map(), failures: [] },
-    next: () => options.stream[position++ % options.stream.length] as Digit,
+    next: () => stream[position++ % stream.length] as Digit,
     stopping: new AbortController(),
   };
   const all = options.keepAlive + options.fresh;
@@ -82,6 +85,9 @@ export function startClients(options: ClientOptions): Clients {
   );
   return {
     counts: () => shared.counts,
+    send(other) {
+      stream = other;
+    },
     async stop() {
       shared.stopping.abort();
       await Promise.all(running);
@@ -91,7 +97,8 @@ export function startClients(options: ClientOptions): Clients {
 }
 
 async function runClient(shared: Shared, keepAlive: boolean, everyMs: number, offsetMs: number): Promise<void> {
-  const agent = new Agent(keepAlive ? { keepAlive: true, maxSockets: 1 } : { keepAlive: false });
+  const connect = () => new Agent({ keepAlive: true, maxSockets: 1 });
+  const kept = keepAlive ? connect() : undefined;
   const { signal } = shared.stopping;
   const started = performance.now() + offsetMs;
   for (let turn = 0; ; turn++) {
@@ -101,9 +108,11 @@ async function runClient(shared: Shared, keepAlive: boolean, everyMs: number, of
     if (late > everyMs) turn += Math.floor(late / everyMs);
     await pause(due - performance.now(), signal);
     if (signal.aborted) break;
+    const agent = kept ?? connect();
     await ask(shared, agent, keepAlive);
+    if (!kept) agent.destroy();
   }
-  agent.destroy();
+  kept?.destroy();
 }
 
 /** One digit and, as soon as there is an answer, the truth about it. */

@@ -1,107 +1,12 @@
-// The main job on real input, in about a minute: node examples/digits/demo.ts [--keep]
+// The main job on real input, in about a minute: node examples/digits/demo.ts [canary] [--keep]
 // Nothing is simulated: real handwritten digits, real weights, real processes, real requests. It checks itself and says so.
 
-import type { ModelDeployment } from "../../src/api/modeldeployment.ts";
 import type { RolloutRecord } from "../../src/api/rolloutrecord.ts";
 import { sleep, systemClock } from "../../src/clock.ts";
-import { type Answer, type Clients, startClients } from "./client.ts";
-import { loadDigits } from "./data.ts";
+import { canaryStory } from "./canary.ts";
 import { Narrator } from "./narrator.ts";
+import { DemoFailed, expectThat, firstVersion, percent, pin, Traffic, until } from "./scene.ts";
 import { NAME, NAMESPACE, raiseStage, type Stage } from "./stage.ts";
-
-const RATE_PER_SECOND = 120;
-const LIMIT_MS = 60_000;
-
-type Status = NonNullable<ModelDeployment["status"]>;
-
-class DemoFailed extends Error {}
-
-/** Polls until `done` gives something and says so on a terminal; fails with the status's own words after a minute. */
-async function until<T>(
-  stage: Stage,
-  say: Narrator,
-  what: string,
-  done: (status: Status, deployment: ModelDeployment) => T | undefined | false,
-): Promise<T> {
-  const since = Date.now();
-  for (;;) {
-    const deployment = await stage.deployment();
-    const found = done(deployment.status ?? {}, deployment);
-    if (found) return found;
-    if (stage.operator.exitCode !== null) throw new DemoFailed(`the operator ended with exit code ${stage.operator.exitCode}`);
-    if (Date.now() > since + LIMIT_MS)
-      throw new DemoFailed(
-        `${what} did not happen within ${LIMIT_MS / 1000} s; the status says: ${deployment.status?.phase}: ${deployment.status?.message}`,
-      );
-    say.waiting(what, since);
-    await sleep(systemClock, 50);
-  }
-}
-
-const pin = (version: string) => (object: { kind: string; spec?: unknown }) => {
-  if (object.kind === "ModelDeployment") (object.spec as { version: string }).version = version;
-};
-
-/** Counts what clients see of each version since it was asked. */
-class Traffic {
-  answers: Answer[] = [];
-  clients: Clients | undefined;
-
-  /** `keep`: whether each answer is kept, or counted only. */
-  start(url: string, keep = true): void {
-    this.clients = startClients({
-      url,
-      keepAlive: 4,
-      fresh: 4,
-      ratePerSecond: RATE_PER_SECOND,
-      stream: loadDigits().live,
-      ...(keep ? { onAnswer: (answer: Answer) => this.answers.push(answer) } : {}),
-    });
-  }
-
-  failed(): number {
-    return this.clients?.counts().failed ?? 0;
-  }
-
-  /** "1,204 answers, 9.8 % wrong" of one version. */
-  of(version: string): { answered: number; wrong: number; setting: number } {
-    const rows = [...(this.clients?.counts().byRevision.values() ?? [])].filter((row) => row.version === version);
-    return {
-      answered: rows.reduce((sum, row) => sum + row.answered, 0),
-      wrong: rows.reduce((sum, row) => sum + row.wrong, 0),
-      setting: rows.at(-1)?.rejectBelow ?? Number.NaN,
-    };
-  }
-
-  firstWrongOf(version: string): number | undefined {
-    return this.answers.find((one) => one.prediction?.version === version && one.prediction.digit !== one.prediction.truth)?.at;
-  }
-
-  lastOf(version: string): Answer | undefined {
-    return this.answers.findLast((one) => one.prediction?.version === version);
-  }
-}
-
-const percent = ({ answered, wrong }: { answered: number; wrong: number }) =>
-  `${((100 * wrong) / Math.max(answered, 1)).toFixed(1)} % of ${answered} answers wrong`;
-
-function expectThat(holds: boolean, what: string): void {
-  if (!holds) throw new DemoFailed(`expected that ${what}`);
-}
-
-async function firstVersion(stage: Stage, say: Narrator, traffic: Traffic): Promise<void> {
-  say.chapter("Version 1.0.0 is applied: weights are fetched, verified and served");
-  for (const file of ["namespace.yaml", "source.yaml", "policy.yaml", "version-1.yaml", "version-2.yaml", "version-3.yaml"])
-    await stage.apply(file);
-  await stage.apply("deployment.yaml", pin("digits-1.0.0"));
-  await until(stage, say, "the first version serving", (status) => status.active?.settledAt);
-  const url = await stage.serviceUrl();
-  if (!url) throw new DemoFailed("the Service has no address");
-  say.line(`it serves at ${url}; ${RATE_PER_SECOND} digits a second that no training saw are sent through it from now on`);
-  traffic.start(url);
-  await until(stage, say, "the proof of version 1", (status) => status.lastHealthy?.version === "digits-1.0.0");
-  say.line(`proven: its checks stayed healthy for the bake; ${percent(traffic.of("digits-1.0.0"))}`);
-}
 
 async function badVersion(stage: Stage, say: Narrator, traffic: Traffic): Promise<void> {
   say.chapter("Version 2.0.0 is pinned: its own validation says 0.908, but its labels were damaged");
@@ -243,10 +148,20 @@ function recordRows({ spec }: RolloutRecord): string[][] {
   ];
 }
 
+async function mainStory(stage: Stage, say: Narrator, traffic: Traffic): Promise<void> {
+  await firstVersion(stage, say, traffic);
+  await badVersion(stage, say, traffic);
+  await syncedAgain(stage, say);
+  await darkMetrics(stage, say);
+  await mendedVersion(stage, say, traffic);
+  await report(stage, say, traffic);
+}
+
 async function main(): Promise<void> {
   const say = new Narrator(process.stdout);
+  const canary = process.argv.includes("canary");
   say.title(
-    "Rollguard demo: a bad model is taken back by itself",
+    canary ? "Rollguard demo: a canary is set back at 50 %" : "Rollguard demo: a bad model is taken back by itself",
     "an embedded Kubernetes, real weights, real requests; about a minute",
   );
   const started = Date.now();
@@ -258,14 +173,9 @@ async function main(): Promise<void> {
     void stage.close().then(() => process.exit(130));
   };
   process.once("SIGINT", interrupted).once("SIGTERM", interrupted);
-  const traffic = new Traffic();
+  const traffic = new Traffic(canary ? { keepAlive: 1, fresh: 7 } : undefined);
   try {
-    await firstVersion(stage, say, traffic);
-    await badVersion(stage, say, traffic);
-    await syncedAgain(stage, say);
-    await darkMetrics(stage, say);
-    await mendedVersion(stage, say, traffic);
-    await report(stage, say, traffic);
+    await (canary ? canaryStory : mainStory)(stage, say, traffic);
     say.done(`everything above was checked; ${((Date.now() - started) / 1000).toFixed(0)} s`);
     if (process.argv.includes("--keep")) await keepUp(stage, say, traffic);
   } catch (error) {

@@ -122,7 +122,7 @@ export const HistoryCheckSchema = z.object({
   value: z.number().optional().describe("The newest conclusive value."),
   baseline: z.number().optional().describe("What it was compared with."),
   threshold: z.string().max(128).optional().describe("The limit as text, such as `≤ 0.02`."),
-  samples: counter().optional().describe("How many conclusive samples it is of."),
+  samples: counter().optional().describe("How many conclusive samples there were; of a ratio, how many were counted in all."),
 });
 /** What a check said when a transition ended. */
 export type HistoryCheck = z.infer<typeof HistoryCheckSchema>;

@@ -76,6 +76,11 @@ export function nameOf({ check, judgement }: Finding): string {
   return `${check.name} (${judgement.threshold})`;
 }
 
+/** "error-ratio 0.31 (≤ 0.02): 41 of 130 in all": with what was counted, for a decision that is made once. */
+export function account(finding: Finding): string {
+  return `${describe(finding)}: ${finding.judgement.message}`;
+}
+
 /** "error-ratio 0.31 (≤ 0.02)": a finding in a few words, for messages and events. */
 export function describe({ check, judgement }: Finding): string {
   const value = judgement.value === undefined ? "no value" : Number(judgement.value.toPrecision(4));

@@ -47,6 +47,7 @@ export function measured(evidence: Evidence | undefined): NonNullable<HistoryEnt
     ...(judgement.value === undefined ? {} : { value: judgement.value }),
     ...withBaseline(judgement.baseline ?? reference),
     ...(judgement.threshold === undefined ? {} : { threshold: judgement.threshold }),
+    samples: judgement.trials === undefined ? judgement.conclusive : Math.round(judgement.trials),
   }));
 }
 

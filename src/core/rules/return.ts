@@ -2,7 +2,7 @@
 
 import type { Initiator } from "../../api/modeldeployment-status.ts";
 import { acted, type Context, elapsed, held, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
-import { breaches, describe, type Finding, nameOf } from "../evidence.ts";
+import { account, breaches, describe, type Finding, nameOf } from "../evidence.ts";
 import { counted, verifyGate } from "../gates.ts";
 import { returnWaits, type Wait } from "../limits.ts";
 import { recommend } from "../recommendation.ts";
@@ -126,7 +126,7 @@ export function beginReturn(context: Context, found: readonly Finding[], approve
     );
     return held(choice.reason, choice.message);
   }
-  const breached = own.map(describe).join("; ");
+  const breached = own.map(account).join("; ");
   const message = approver ? `${breached}; approved by ${approver.name}` : breached;
   openReturn(context, {
     target: choice.target,

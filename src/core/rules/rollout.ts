@@ -4,7 +4,7 @@ import { parseDuration } from "../../api/common.ts";
 import { BAKE_STARVED_FACTOR } from "../../api/defaults.ts";
 import { canaryOf, candidateSize, stepsLeft } from "../canary.ts";
 import { acted, type Context, elapsed, held, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
-import { breaches, describe, type Finding, judgedFrom, nameOf } from "../evidence.ts";
+import { account, breaches, describe, type Finding, judgedFrom, nameOf } from "../evidence.ts";
 import { childFault, FETCH_CONTAINER, lateFault } from "../faults.ts";
 import { proveGate, switchGate } from "../gates.ts";
 import { trafficWaits } from "../limits.ts";
@@ -93,7 +93,7 @@ export const candidateFailed: Rule = {
     const also = new Set(breaches(context.active).map((one) => one.check.name));
     const own = found.find((one) => !also.has(one.check.name));
     if (own && snapshot.policy.mode === "Observe") return observed(context, own);
-    if (own && !rollout.promoted) return reject(context, "CheckBreached", describe(own));
+    if (own && !rollout.promoted) return reject(context, "CheckBreached", account(own));
     if (found[0]) return held("CommonBreach", `${describe(found[0])} on the active revision too: no fault of the candidate`);
     return overdue(context, fault ? { reason: fault.reason, message: fault.message } : undefined);
   },
