@@ -186,10 +186,13 @@ function acceptance(route: HttpRoute): Pick<RouteFacts, "generationSeen" | "acce
   return { generationSeen, accepted: "True", message: generationSeen ? "" : "the Gateway has not seen the newest weights yet" };
 }
 
+const ALL_PATHS = [{ path: { type: "PathPrefix", value: "/" } }];
+
 /** The HTTPRoute of a deployment as it is applied: two backends, which share 100. */
 export function httpRoute(deployment: ModelDeployment, weight: number, decision: number): HttpRoute {
   const { name } = deployment.metadata;
-  const { parentRefs = [], hostnames, matches } = deployment.spec.strategy?.canary?.route ?? {};
+  // What is left out is written as the server would keep it, so that a field that was taken out of the spec goes from the route.
+  const { parentRefs = [], hostnames = [], matches = ALL_PATHS } = deployment.spec.strategy?.canary?.route ?? {};
   const { port = 80 } = deployment.spec.service ?? {};
   return {
     apiVersion: "gateway.networking.k8s.io/v1",
@@ -197,10 +200,10 @@ export function httpRoute(deployment: ModelDeployment, weight: number, decision:
     metadata: ownedMeta(deployment, name, { [LABELS.deployment]: name }, { [ANNOTATIONS.decision]: String(decision) }),
     spec: {
       parentRefs,
-      ...(hostnames ? { hostnames } : {}),
+      hostnames,
       rules: [
         {
-          ...(matches ? { matches: matches as Record<string, unknown>[] } : {}),
+          matches: matches as Record<string, unknown>[],
           backendRefs: [
             { name, port, weight: 100 - weight },
             { name: previewName(name), port, weight },

@@ -186,7 +186,10 @@ function wanted(context: Context, phase: Phase): Record<string, Value> {
   );
   // While a Critical breach is held the pinned version serves, but it is not ready, and something is still to come.
   const guardingBreach = phase === "Guarding" && breached;
-  const ready = (childOf(snapshot, status.active?.revision)?.ready ?? 0) > 0;
+  // Behind a Service that selects every pod, those of the candidate serve as well.
+  const serving = snapshot.active?.selects === "All" && hasShare(status) ? [status.active, status.candidate] : [status.active];
+  const server = serving.find((ref) => (childOf(snapshot, ref?.revision)?.ready ?? 0) > 0);
+  const ready = server !== undefined;
   return {
     Ready: value(row.ready && !guardingBreach, why.reason, why.message),
     Reconciling: value(row.reconciling || guardingBreach, why.reason, why.message),
@@ -194,7 +197,7 @@ function wanted(context: Context, phase: Phase): Record<string, Value> {
     Available: value(
       ready,
       ready ? "Serving" : "NotServing",
-      ready ? `r${status.active?.revision} has ready pods` : unavailable(context),
+      ready ? `r${server.revision} has ready pods` : unavailable(context),
     ),
     Healthy: healthy(context),
     RolledBack: value(

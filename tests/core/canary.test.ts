@@ -175,6 +175,16 @@ describe("by replica share", () => {
     until(world, () => world.status.active?.version === "v2");
   });
 
+  test("Available as it is: while the active one has no ready pod, those of the candidate serve", () => {
+    const world = begun({ steps: [{ weight: 50, hold: "60s" }] });
+    atStep(world, 0);
+    const child = world.children.get(1);
+    if (child) world.children.set(1, { ...child, readyAt: Number.POSITIVE_INFINITY });
+    world.run(500);
+    expect(world.condition("Available")).toMatchObject({ status: "True", message: "r2 has ready pods" });
+    expect(world.status.rollout?.share).toBe(100);
+  });
+
   test("pods of another revision beside it take its share away at once", () => {
     const world = begun();
     atStep(world, 0);

@@ -265,6 +265,24 @@ describe("by HTTPRoute", () => {
     expect(gateway.seen).toEqual(["100/0"]);
   });
 
+  test("what is taken out of the spec goes from the route", async () => {
+    const simulation = begin();
+    installGateway(simulation);
+    simulation.errorShare = () => 0.01;
+    const more = { hostnames: ["a.example"], matches: [{ path: { type: "PathPrefix", value: "/a" } }] };
+    await guarding({ strategy: strategy({ route: { ...route.route, ...more } }) }, simulation);
+    expect(routeOf(simulation)?.spec).toMatchObject({
+      hostnames: ["a.example"],
+      rules: [{ matches: [{ path: { value: "/a" } }] }],
+    });
+    await simulation.apply(pinned("v1", { strategy: strategy(route) }));
+    await atRest(simulation);
+    expect(routeOf(simulation)?.spec).toMatchObject({ hostnames: [], rules: [{ matches: [{ path: { value: "/" } }] }] });
+    const writes = simulation.writes.length;
+    await atRest(simulation);
+    expect(simulation.writes.slice(writes).filter((write) => write.path.resource === "httproutes")).toEqual([]);
+  });
+
   test("a route that the spec does not want any more goes back to rest and stays", async () => {
     const simulation = begin();
     const gateway = installGateway(simulation);
