@@ -55,8 +55,9 @@ export class StageCluster {
   #born = new Map<number, number>();
 
   copyTo(other: StageCluster): void {
-    const { revisions, children, selects, decision, traffic, recorded } = this;
-    Object.assign(other, structuredClone({ revisions, children, selects, decision, traffic, recorded }));
+    const { revisions, children, selects, route, decision, selected, traffic, recorded } = this;
+    const more = route ? { route } : {};
+    Object.assign(other, structuredClone({ revisions, children, selects, decision, selected, traffic, recorded, ...more }));
     other.#born = new Map(this.#born);
   }
 

@@ -38,12 +38,13 @@ export class Theatre {
 
   #healthy(situation: Situation): Cell {
     const bake = situation.moment === "Bake";
-    const stage = this.#one.fork().pin("v2");
+    const stage = bake ? this.#one.fork().pin("v2") : this.#pinned(this.#one.fork(), "v2");
     this.#hinder(stage, situation);
     const began = stage.now;
     if (!bake) {
-      settle(stage, 2 * POD_START_MS, () => stage.cluster.selects === 2);
-      const moved = stage.cluster.selects === 2;
+      const moves = () => stage.cluster.selects === 2 || stage.status.rollout?.step !== undefined;
+      settle(stage, 2 * POD_START_MS, moves);
+      const moved = moves();
       const held = stage.last?.held.at(-1);
       return moved
         ? cell(situation, "Switches", "TrafficSwitched", "pods are ready and the probe was answered", began, {
@@ -81,7 +82,11 @@ export class Theatre {
       stage.probe = () => "Passed";
       settle(stage, check.intervalMs, () => ended(stage, before) || stage.status.active?.revision === 3);
     } else settle(stage, wait, () => ended(stage, before) || (bake > 0 && !stage.status.active?.baking));
-    return judged(stage, situation, line ?? lineOf(stage, check, stage.status.active?.revision), before, began());
+    return judged(stage, situation, line ?? lineOf(stage, check, this.#judgedRevision(stage, situation)), before, began());
+  }
+
+  #judgedRevision({ status }: Stage, { moment }: Situation): number | undefined {
+    return moment === "Shift" ? (status.candidate?.revision ?? status.active?.revision) : status.active?.revision;
   }
 
   /** How long pods are waited for: those of a candidate that fail, or those of a cold target. */
@@ -94,7 +99,12 @@ export class Theatre {
   #approach({ moment, standby }: Situation, check: Check): Stage {
     switch (moment) {
       case "Rollout":
-        return this.#two.fork().pin("v3");
+        return this.#pinned(this.#two.fork(), "v3");
+      case "Shift": {
+        const stage = this.#pinned(this.#two.fork(), "v3");
+        settle(stage, HOUR, () => stage.status.rollout?.step !== undefined);
+        return stage;
+      }
       case "Bake": {
         const stage = standby === "None" ? this.#first() : this.#one.fork().pin("v2");
         const revision = standby === "None" ? 1 : 2;
@@ -114,6 +124,13 @@ export class Theatre {
       default:
         return this.#returned(moment === "VerifySame" ? check : this.#other(check));
     }
+  }
+
+  /** By the strategy that is really in force. */
+  #pinned(stage: Stage, version: string): Stage {
+    const { strategy } = this.#spec;
+    if (strategy) stage.deployment.spec = { ...stage.deployment.spec, strategy };
+    return stage.pin(version);
   }
 
   #other(check: Check): Check {
@@ -166,7 +183,7 @@ export class Theatre {
 
   /** From now on the check is bad. Gives the time of the first bad sample. */
   #spoil(stage: Stage, { moment, data }: Situation, check: Check): () => number {
-    const revision = moment === "Rollout" ? 3 : (stage.status.active?.revision ?? 1);
+    const revision = moment === "Rollout" || moment === "Shift" ? 3 : (stage.status.active?.revision ?? 1);
     const spread = Math.ceil((settleMs(this.#policy) + Math.min(this.#policy.bakeMs, HOUR)) / check.intervalMs) + 1;
     if (moment === "Rollout" && check.source === undefined) {
       const crash = { name: "server", init: false, restarts: this.#policy.restarts.failures };

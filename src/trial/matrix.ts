@@ -5,7 +5,7 @@ import type { Policy, Severity } from "../core/policy.ts";
 import { Theatre } from "./enact.ts";
 import type { Cell, Outcome } from "./outcome.ts";
 import type { Data } from "./readings.ts";
-import { LIMITERS, type Limiter, MOMENTS, type Moment, type Standby, situations } from "./situations.ts";
+import { LIMITERS, type Limiter, type Moment, type Standby, situations } from "./situations.ts";
 
 /** Situations that end alike. `within` are the shortest and the longest time of them, ms from the first bad sample. */
 export interface MatrixRow {
@@ -94,7 +94,7 @@ export function group(cells: readonly Cell[]): MatrixRow[] {
 /** Every situation, played. */
 export function cells(policy: Policy, spec?: Partial<ModelDeployment["spec"]>): Cell[] {
   const theatre = new Theatre(policy, spec);
-  return situations(policy).map((one) => theatre.play(one));
+  return situations(policy, spec?.strategy?.type).map((one) => theatre.play(one));
 }
 
 /**
@@ -140,6 +140,7 @@ const DATA_WORDS: Readonly<Record<Data, string>> = {
 };
 const MOMENT_WORDS: Readonly<Record<Moment, string>> = {
   Rollout: "rollout",
+  Shift: "canary step",
   Bake: "bake",
   Guard: "guard",
   VerifySame: "verify, same check",
@@ -149,7 +150,7 @@ const MOMENT_WORDS: Readonly<Record<Moment, string>> = {
 export const dataText = (row: MatrixRow): string => row.data.map((one) => DATA_WORDS[one]).join(", ");
 
 export function momentsText(row: MatrixRow): string {
-  return row.moments.length === Object.keys(MOMENTS).length ? "any" : row.moments.map((one) => MOMENT_WORDS[one]).join("; ");
+  return row.moments.map((one) => MOMENT_WORDS[one]).join("; ");
 }
 
 export const standbyText = (row: MatrixRow): string => row.standby.map((one) => one.toLowerCase()).join(", ");

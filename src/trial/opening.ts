@@ -14,13 +14,20 @@ export function settleMs(policy: Policy): number {
   return policy.warmupMs + Math.max(...policy.checks.map((one) => one.intervalMs * (one.breach.of + 2)));
 }
 
+/** The steps of a canary may wait for days, and for people: the way to where a play begins goes without them. */
+function quickly(strategy: ModelDeployment["spec"]["strategy"]): ModelDeployment["spec"]["strategy"] {
+  if (strategy.type !== "Canary") return strategy;
+  const { canary: _steps, ...rest } = strategy;
+  return { ...rest, type: "BlueGreen" };
+}
+
 /**
  * A stage without anything proven, with the versions v1 to v3. On the way to where a play begins a short bake will do, and nothing
  * is in the way: put the policy in force as it is afterwards.
  */
 export function opening(policy: Policy, input: { now: number; spec?: Partial<ModelDeployment["spec"]> }): Stage {
   const { replicas = 2, strategy } = input.spec ?? {};
-  const spec = { replicas: Math.max(replicas, 1), ...(strategy ? { strategy } : {}), probe: { path: "/" } };
+  const spec = { replicas: Math.max(replicas, 1), ...(strategy ? { strategy: quickly(strategy) } : {}), probe: { path: "/" } };
   const quick: Policy = { ...policy, mode: "Enforce", bakeMs: Math.min(policy.bakeMs, settleMs(policy)), freeze: [] };
   const stage = new Stage({ now: input.now, policy: quick, spec: spec as Partial<ModelDeployment["spec"]> });
   const metrics = Object.fromEntries(

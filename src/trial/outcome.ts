@@ -3,7 +3,7 @@
 import { formatDuration } from "../api/common.ts";
 import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
 import type { Check } from "../core/policy.ts";
-import type { Situation } from "./situations.ts";
+import type { Moment, Situation } from "./situations.ts";
 import type { Stage } from "./stage.ts";
 
 /** What became of a situation. */
@@ -11,7 +11,7 @@ export const OUTCOMES = {
   Returns: "the traffic goes back to a proven revision",
   Recommends: "the return is shown and waits for a person's approval",
   Observes: "the return that would have been is shown; nothing is moved",
-  Rejects: "the candidate is quarantined and never gets traffic; what serves goes on",
+  Rejects: "the candidate is quarantined and gets no traffic (a canary's goes back in one write); what serves goes on",
   Holds: "nothing is moved; the reason says what keeps it",
   Stalls: "nothing is moved, and a person is told",
   Tells: "the breach is shown (Healthy=False); traffic stays where it is",
@@ -35,7 +35,6 @@ export interface Cell {
 }
 
 const iso = (ms: number) => new Date(ms).toISOString();
-const sequenceOf = (status: ModelDeploymentStatus) => status.sequence ?? 0;
 
 /** A return under way in this situation, not in the one before it. */
 function opened(stage: Stage, before: ModelDeploymentStatus) {
@@ -50,8 +49,11 @@ function heldBreach(stage: Stage) {
   return stage.last?.held.find((one) => one.rule === "active-breached");
 }
 
+/** How a rollout ended without all the traffic, since `before`. */
 function rejected(stage: Stage, before: ModelDeploymentStatus) {
-  return (stage.status.history ?? []).find((one) => one.sequence > sequenceOf(before) && one.outcome === "Rejected");
+  const known = new Set((before.history ?? []).map((one) => one.sequence));
+  const ends = (stage.status.history ?? []).filter((one) => one.action === "Rollout" && !known.has(one.sequence));
+  return ends.find((one) => one.outcome === "Rejected" || one.outcome === "RolledBack");
 }
 
 /** True where there is an answer: nothing more is waited for. */
@@ -62,6 +64,9 @@ export function ended(stage: Stage, before: ModelDeploymentStatus): boolean {
     rejected(stage, before) || stage.status.recommendation || (stage.status.stall && !before.stall) || heldBreach(stage),
   );
 }
+
+/** Moments in which it is a candidate that is judged. */
+const CANDIDATES: ReadonlySet<Moment> = new Set(["Rollout", "Shift"]);
 
 export type CheckLine = NonNullable<ModelDeploymentStatus["checks"]>[number];
 
@@ -95,8 +100,10 @@ export function judged(
   const held = heldBreach(stage);
   if (status.stall) return cell(situation, "Stalls", status.stall.reason, status.stall.message ?? "", began, at);
   if (held) return cell(situation, "Holds", held.reason, held.message, began, at);
-  const blocked = situation.moment === "Rollout" ? stage.last?.held.find((one) => one.rule === "more-traffic") : undefined;
+  const blocked = CANDIDATES.has(situation.moment) ? stage.last?.held.find((one) => one.rule === "more-traffic") : undefined;
   if (blocked && blocked.reason !== "ProbeRunning") return cell(situation, "Holds", blocked.reason, blocked.message, began);
+  const waits = situation.moment === "Shift" && !line ? stage.last?.held.at(-1) : undefined;
+  if (waits) return cell(situation, "Holds", waits.reason, waits.message, began);
   if (situation.moment === "Rollout" && status.active?.revision === 3)
     return cell(situation, "Switches", line?.verdict ?? "TrafficSwitched", line?.message ?? "", began);
   if (line?.verdict === "Breached") return cell(situation, "Tells", "Breached", line.message ?? "", began, {});

@@ -1,12 +1,16 @@
 // The situations that a policy is tried in: which check, in which part of a revision's life, with which data, with which way back,
 // and what is in the way. Not every combination, but each that can make a difference.
 
+import type { ModelDeployment } from "../api/modeldeployment.ts";
 import type { Check, Policy, Severity } from "../core/policy.ts";
 import type { Data } from "./readings.ts";
+
+type StrategyType = ModelDeployment["spec"]["strategy"]["type"];
 
 /** In which part of a revision's life the check goes bad. */
 export const MOMENTS = {
   Rollout: "the candidate runs and has no traffic yet",
+  Shift: "a canary: the candidate has the traffic of its first step",
   Bake: "the new revision has all the traffic and bakes",
   Guard: "the active revision is proven",
   VerifySame: "after a return that this very check began, its target is verified",
@@ -49,10 +53,11 @@ function dataFor(check: Check): readonly Data[] {
   return check.source === undefined ? ["Bad", "TooLittle"] : ["Bad", "TooLittle", "Missing", "Silent"];
 }
 
-function momentsFor(check: Check, policy: Policy): readonly Moment[] {
+function momentsFor(check: Check, policy: Policy, strategy: StrategyType): readonly Moment[] {
   const returns = policy.checks.filter((one) => policy.actions[one.severity] === "Rollback" && one.threshold !== undefined);
   return [
     "Rollout",
+    ...(strategy === "Canary" ? (["Shift"] as const) : []),
     "Bake",
     "Guard",
     ...(returns.includes(check) ? (["VerifySame"] as const) : []),
@@ -60,22 +65,30 @@ function momentsFor(check: Check, policy: Policy): readonly Moment[] {
   ];
 }
 
-/** The situations for a policy, in the order in which a person reads them. */
-export function situations(policy: Policy): Situation[] {
+/** The situations for a policy, in the order in which a person reads them. Recreate keeps no warm standby. */
+export function situations(policy: Policy, strategy: StrategyType = "BlueGreen"): Situation[] {
+  const found = ordered(policy, strategy);
+  if (strategy !== "Recreate") return found;
+  return found
+    .filter((one) => one.standby !== "Cold")
+    .map((one) => (one.standby === "Warm" ? { ...one, standby: "Cold" as const } : one));
+}
+
+function ordered(policy: Policy, strategy: StrategyType): Situation[] {
   const limiters = Object.keys(LIMITERS) as Limiter[];
   const healthy = limiters.map(
     (limiter): Situation => ({ check: undefined, moment: "Rollout", data: "Good", standby: "Warm", limiter }),
   );
   healthy.push({ check: undefined, moment: "Bake", data: "Good", standby: "Warm", limiter: "None" });
-  const ordered = SEVERITIES.flatMap((severity) => policy.checks.filter((check) => check.severity === severity));
-  return [...healthy, ...ordered.flatMap((check) => [...plain(check, policy), ...limited(check, policy)])];
+  const checks = SEVERITIES.flatMap((severity) => policy.checks.filter((check) => check.severity === severity));
+  return [...healthy, ...checks.flatMap((check) => [...plain(check, policy, strategy), ...limited(check, policy)])];
 }
 
-function plain(check: Check, policy: Policy): Situation[] {
-  return momentsFor(check, policy).flatMap((moment) =>
+function plain(check: Check, policy: Policy, strategy: StrategyType): Situation[] {
+  return momentsFor(check, policy, strategy).flatMap((moment) =>
     dataFor(check)
       // Before it has traffic a candidate has no past: its pods either start or they don't.
-      .filter((data) => !(moment === "Rollout" && check.source === undefined && data !== "Bad"))
+      .filter((data) => !((moment === "Rollout" || moment === "Shift") && check.source === undefined && data !== "Bad"))
       .map((data): Situation => ({ check, moment, data, standby: "Warm", limiter: "None" })),
   );
 }

@@ -2,7 +2,8 @@
 
 import { load } from "js-yaml";
 import { describe, expect, test } from "vitest";
-import type { RollbackPolicy } from "../../src/api/rollbackpolicy.ts";
+import type { ModelDeployment } from "../../src/api/modeldeployment.ts";
+import type { RollbackPolicy, RollbackPolicySpec } from "../../src/api/rollbackpolicy.ts";
 import { resolvePolicy } from "../../src/core/resolve.ts";
 import { cells, group, matrix, matrixOf } from "../../src/trial/matrix.ts";
 import { matrixHtml, matrixMarkdown } from "../../src/trial/matrix-pages.ts";
@@ -150,6 +151,44 @@ describe("what the promises say of single rows", () => {
   test("a cold return takes the time that pods need, and the breached one serves until then", () => {
     const [one] = find("the built-in one", { check: "restarts", moment: "Guard", standby: "Cold" });
     expect((one?.switchedMs ?? 0) - (one?.decidedMs ?? 0)).toBe(10_000);
+  });
+});
+
+describe("a deployment's strategy", () => {
+  const policy = resolvePolicy({ checks: (written().checks ?? []).slice(1, 2) } as RollbackPolicySpec);
+  const of = (strategy: object) => cells(policy, { replicas: 4, strategy } as Partial<ModelDeployment["spec"]>);
+  const only = (list: readonly Cell[], moment: string, check = "latency") =>
+    outcomes(
+      list.filter(
+        ({ situation: one }) =>
+          one.moment === moment && one.data === "Bad" && one.check?.name === check && one.limiter === "None",
+      ),
+    );
+
+  test.each([
+    [
+      "by replicas",
+      {
+        steps: [
+          { weight: 20, hold: "5m" },
+          { weight: 50, pause: true },
+        ],
+      },
+    ],
+    ["by a route", { steps: [{ weight: 5, hold: "5m" }], route: { parentRefs: [{ name: "gateway" }] } }],
+  ])("a canary %s that breaches at a step is set back, however long its steps are", (_how, canary) => {
+    const played = of({ type: "Canary", canary });
+    expect(only(played, "Shift")).toEqual(["Rejects CheckBreached"]);
+    expect(only(played, "Shift", "restarts")[0]).toMatch(/^Rejects /);
+  });
+
+  test("Recreate has no warm standby: each return waits for pods", () => {
+    const played = of({ type: "Recreate" });
+    expect(new Set(played.map(({ situation }) => situation.standby))).toEqual(new Set(["Cold", "None"]));
+    const guard = played.find(
+      ({ situation: one }) => one.moment === "Guard" && one.standby === "Cold" && one.check?.name === "latency",
+    );
+    expect((guard?.switchedMs ?? 0) - (guard?.decidedMs ?? 0)).toBeGreaterThanOrEqual(10_000);
   });
 });
 
