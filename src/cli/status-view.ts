@@ -7,6 +7,11 @@ import { sanitizeLine } from "../text.ts";
 import { after, age, moment, number, revision, shortDigest } from "./format.ts";
 import { type Cell, cell, facts, paint, type Style, type Tone, table } from "./output.ts";
 
+type Status = NonNullable<ModelDeployment["status"]>;
+
+/** How long a refused request is shown, ms. */
+const REFUSAL_SHOWN_MS = 3_600_000;
+
 /** The document of `status -o json|yaml`. Absent fields are absent in the status too. */
 export interface StatusView {
   namespace: string;
@@ -35,6 +40,12 @@ export interface StatusView {
   /** What there is to say about the policy: that it is not the current one, or what a layer was refused. */
   policyMessage?: string | undefined;
   rollback?: RollbackState | undefined;
+  /** What would be done if it might. */
+  recommendation?: Status["recommendation"] | undefined;
+  freeze?: Status["freeze"] | undefined;
+  missingData?: Status["missingData"] | undefined;
+  /** The request that was refused last. */
+  refused?: Status["refused"] | undefined;
   checks: CheckStatus[];
   quarantine: QuarantineEntry[];
 }
@@ -88,6 +99,10 @@ export function statusView(mdep: ModelDeployment): StatusView {
     policy: names.map((name, i) => (generations[i] === undefined ? name : `${name} (generation ${generations[i]})`)),
     policyMessage: status.policy?.message,
     rollback: status.rollback,
+    recommendation: status.recommendation,
+    freeze: status.freeze,
+    missingData: status.missingData,
+    refused: status.refused,
     checks: status.checks ?? [],
     quarantine: status.quarantine ?? [],
   };
@@ -165,6 +180,7 @@ function situation(view: StatusView, now: number): [string, Cell][] {
   const policy = view.policy.join(", ") || "built-in";
   if (view.policyMessage !== undefined) lines.push(["Policy", cell(`${policy}: ${view.policyMessage}`, "unsure")]);
   else if (view.policy.length > 0) lines.push(["Policy", cell(policy)]);
+  lines.push(...limits(view, now));
   if (view.rollback) lines.push([view.rollback.outcome ? "Last return" : "Returning", cell(rollbackText(view.rollback, now))]);
   return lines;
 }
@@ -173,6 +189,31 @@ function canaryText({ step, steps, weight, share, since }: CanaryView, now: numb
   const where = step > steps ? "past its last step" : `step ${step} of ${steps}`;
   const reached = share === undefined ? "nothing known of what is reached" : `${share} % reached`;
   return `${where}, ${weight ?? 0} % asked, ${reached}${since === undefined ? "" : `, for ${age(since, now)}`}`;
+}
+
+/** What limits it, and what waits for a person. */
+function limits(view: StatusView, now: number): [string, Cell][] {
+  const { recommendation, freeze, missingData, refused } = view;
+  const lines: [string, Cell][] = [];
+  if (recommendation) {
+    const { action, from, to, mode, message, since } = recommendation;
+    const what =
+      action === "Return" ? `return from ${revision(from)} to ${revision(to) ?? "nothing"}` : `reject ${revision(from)}`;
+    const how = mode === "Recommend" ? "recommended" : "would happen";
+    lines.push(["Would", cell(`${what}, ${how} since ${moment(since)} (${age(since, now) ?? "-"}): ${message ?? ""}`, "bad")]);
+  }
+  if (freeze) {
+    const when = freeze.active ? `until ${moment(freeze.until)}` : `from ${moment(freeze.from)} to ${moment(freeze.until)}`;
+    lines.push(["Frozen", cell(`${when}, by ${freeze.schedule}`, freeze.active ? "unsure" : "plain")]);
+  }
+  if (missingData) {
+    const { checks, since } = missingData;
+    lines.push(["No data", cell(`of ${checks.join(", ")} since ${moment(since)} (${age(since, now) ?? "-"})`, "unsure")]);
+  }
+  // Of old ones the events and records tell.
+  if (refused && now - Date.parse(refused.at) < REFUSAL_SHOWN_MS)
+    lines.push(["Refused", cell(`${refused.kind} ${refused.request}: ${refused.message}`, "unsure")]);
+  return lines;
 }
 
 function activeText(view: StatusView, now: number): string {

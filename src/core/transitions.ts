@@ -82,10 +82,10 @@ export function openRollout(context: Context, candidate: RevisionRef, trigger: T
   delete status.stall;
 }
 
-/** What a person's promotion went past, for the record. */
-function promotion(rollout: RolloutState): string {
-  if (rollout.overrode === undefined) return "";
-  return `; promoted by ${rollout.promotedBy?.name ?? "a person"}, past what held it: ${rollout.overrode}`;
+/** Who promoted it, and what that went past, for the record. */
+function promotion({ promotedBy, overrode }: RolloutState): string {
+  if (!promotedBy) return "";
+  return `; promoted by ${promotedBy.name}${overrode === undefined ? "" : `, past what held it: ${overrode}`}`;
 }
 
 /**

@@ -5,7 +5,7 @@ import { after, age, moment, number, span } from "../../src/cli/format.ts";
 import { historyRows, renderHistory } from "../../src/cli/history-view.ts";
 import { document, type Style } from "../../src/cli/output.ts";
 import { renderList, renderStatus, statusView } from "../../src/cli/status-view.ts";
-import { ago, deployment, guarding, history, NOW, record, ref, rolledBack } from "./fixtures.ts";
+import { ago, deployment, guarding, history, identity, NOW, record, ref, rolledBack } from "./fixtures.ts";
 
 const PIPE: Style = { terminal: false, color: false, width: 80, wide: false };
 const TERMINAL: Style = { terminal: true, color: false, width: 100, wide: false };
@@ -89,6 +89,31 @@ Serves   nothing
 Return   not known yet
 `);
   expect(explainView(deployment("fresh", {})).cause).toContain("no operator has looked at it yet");
+});
+
+test("status says what would be done, what limits it, and which request was refused", () => {
+  const about = guarding();
+  Object.assign(about.status ?? {}, {
+    recommendation: {
+      action: "Return",
+      mode: "Recommend",
+      from: identity(2),
+      to: identity(1),
+      reason: "Breached",
+      message: "error-ratio (≤ 0.02) is breached",
+      since: ago(300),
+    },
+    freeze: { active: true, from: ago(60), until: ago(-3600), schedule: "0 18 * * 5 (Europe/Berlin)" },
+    missingData: { since: ago(900), checks: ["latency"], alerted: true },
+    refused: { kind: "promote", request: "r9/x", message: "r9 is neither the candidate nor baking", at: ago(10) },
+  });
+  const text = renderStatus(statusView(about), NOW, PIPE);
+  expect(text).toContain("return from r2 (scorer-2.0.0) to r1 (scorer-1.0.0), recommended since");
+  expect(text).toMatch(/Frozen +until .*, by 0 18 \* \* 5 \(Europe\/Berlin\)/);
+  expect(text).toMatch(/No data +of latency since/);
+  expect(text).toMatch(/Refused +promote r9\/x: r9 is neither/);
+  Object.assign(about.status?.refused ?? {}, { at: ago(7200) });
+  expect(renderStatus(statusView(about), NOW, PIPE)).not.toContain("Refused");
 });
 
 test("no terminal escape, line break or reordering mark of an answer reaches the terminal", () => {

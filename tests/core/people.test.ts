@@ -326,3 +326,22 @@ describe("versions", () => {
     expect(world.story().at(-1)).toBe("3 Return v1 Verified");
   });
 });
+
+describe("a promotion is recorded with who made it", () => {
+  test.each<[string, () => World]>([
+    ["a candidate past its checks", () => proven().pin("v2").run(500) as World],
+    [
+      "one that starves while it bakes",
+      () => {
+        const world = proven().pin("v2").run(5000) as World;
+        world.measure = () => ({ kind: "Empty" });
+        return world.run(60_000);
+      },
+    ],
+  ])("%s", (_words, arrange) => {
+    const world = arrange();
+    world.request("promote", "r2").run(60_000);
+    expect(world.story().at(-1)).toBe("2 Rollout v2 Proven");
+    expect(world.status.history?.at(-1)?.message).toContain("promoted by on-call");
+  });
+});

@@ -214,6 +214,7 @@ export const promote: Rule = {
     if (names(status.active) && status.active?.baking && !returning(status)) {
       markHandled(context, "promote", request);
       status.active.promoted = true;
+      if (status.rollout?.revision === status.active.revision) status.rollout.promotedBy = requesterOf(context, "promote");
       return acted("Promoted", `a person promoted r${status.active.revision}`);
     }
     return refuse(context, "promote", request, `${request.target} is neither the candidate nor baking`);
