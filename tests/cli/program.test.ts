@@ -163,7 +163,7 @@ test("explain gives the cause and commands to copy", async () => {
   const { code, out } = await rollguard(["explain", "scorer", "-n", "fraud"]);
   expect(code).toBe(0);
   expect(out).toContain("fraud/scorer is RolledBack: the pinned version was taken back");
-  expect(out).toContain("rollguard.dev/retry=scorer-2.0.0/$(date +%s)");
+  expect(out).toContain("kubectl rollguard retry scorer scorer-2.0.0 -n fraud");
 });
 
 test("status -w shows each change until it is ended, and ends well", async () => {
