@@ -188,7 +188,12 @@ export class Caches {
     );
     this.configMaps = this.#watch<CachedConfigMap>(
       RESOURCES.configMaps,
-      (object) => this.#each(object, (one) => namesConfigMap(one, object.metadata.name)),
+      (object) => {
+        // A copy of a revision, too: deleted, it is made again.
+        const owner = ownerKey(object);
+        if (owner !== undefined) onChange(owner);
+        this.#each(object, (one) => namesConfigMap(one, object.metadata.name));
+      },
       {
         trim: (object) => trimConfigMap(object as unknown as ConfigMap),
       },

@@ -3,17 +3,17 @@
 
 import { KEPT_PROVEN_REVISIONS } from "../api/defaults.ts";
 import type { ModelDeployment } from "../api/modeldeployment.ts";
-import { ANNOTATIONS, childName, FIELD_MANAGER } from "../api/names.ts";
+import { ANNOTATIONS, childName, configMapCopyName, FIELD_MANAGER } from "../api/names.ts";
 import type { Plan } from "../core/plan.ts";
 import type { Snapshot } from "../core/snapshot.ts";
 import { isKind } from "../kube/errors.ts";
-import type { ConfigMap, KubeObject } from "../kube/objects.ts";
+import type { KubeObject } from "../kube/objects.ts";
 import { RESOURCES, type Resource, resourceOf } from "../kube/resources.ts";
 import { applyWhereDifferent, type Executor, mayWrite, NameTaken } from "./apply.ts";
 import { writeBudget } from "./budget.ts";
-import { splitKey } from "./caches.ts";
+import { healCopies, type LostContent, writeCopies } from "./copies.ts";
 import { isControlledBy, type KeptRevision, keptOf, REVOKED_ANNOTATION } from "./facts.ts";
-import { childDeployment, configMapCopy, controllerRevision } from "./objects.ts";
+import { childDeployment, controllerRevision } from "./objects.ts";
 import { writePreview, writeRoute, writeService } from "./traffic.ts";
 
 /** The API server refuses the Deployment of a revision as it is: its template is not valid here, or a quota forbids it. */
@@ -55,11 +55,7 @@ async function writeRevision(
   if (executor.caches.revisions.of(key).some((one) => one.metadata.name === name)) return;
   const content = kept();
   if (!content) return;
-  const { namespace } = splitKey(key);
-  for (const original of Object.keys(content.configMaps)) {
-    const source = await executor.client.get<ConfigMap>(RESOURCES.configMaps, { namespace, name: original });
-    await createIfMissing(executor, configMapCopy(deployment, revision, source));
-  }
+  await writeCopies(executor, deployment, revision, content.configMaps);
   await createIfMissing(executor, controllerRevision(deployment, revision, content));
 }
 
@@ -175,15 +171,8 @@ async function annotateRevisions(
   }
 }
 
-/** What nothing can return to goes: the ControllerRevision and the copies of its ConfigMaps. */
-async function prune(
-  executor: Executor,
-  key: string,
-  deployment: ModelDeployment,
-  snapshot: Snapshot,
-  plan: Plan,
-): Promise<void> {
-  const { status } = deployment;
+/** The revisions that something runs of, may return to, or has to be recorded. */
+function keptRevisions({ status }: ModelDeployment, snapshot: Snapshot, plan: Plan): Set<number | undefined> {
   const proven = snapshot.revisions
     .filter((one) => one.provenAt !== undefined)
     .sort((a, b) => Date.parse(b.provenAt ?? "") - Date.parse(a.provenAt ?? ""))
@@ -202,11 +191,21 @@ async function prune(
       .filter((entry) => !snapshot.recorded.has(entry.sequence))
       .flatMap((entry) => [entry.from?.revision, entry.to?.revision]),
   );
-  const kept = new Set([...proven, ...used, ...pending, ...plan.children.map((child) => child.revision)]);
+  return new Set([...proven, ...used, ...pending, ...plan.children.map((child) => child.revision)]);
+}
+
+/** What nothing can return to goes: the ControllerRevision and the copies of its ConfigMaps. */
+async function prune(
+  executor: Executor,
+  key: string,
+  deployment: ModelDeployment,
+  kept: ReadonlySet<number | undefined>,
+): Promise<void> {
   for (const object of executor.caches.revisions.of(key)) {
     if (kept.has(object.revision) || !isControlledBy(object, deployment.metadata.uid)) continue;
     for (const name of Object.keys(keptOf(object)?.configMaps ?? {})) {
-      const copy = executor.caches.configMaps.get(object.metadata.namespace, `${object.metadata.name}-${name}`);
+      const copyName = configMapCopyName(deployment.metadata.name, object.revision, name);
+      const copy = executor.caches.configMaps.get(object.metadata.namespace, copyName);
       // A ConfigMap of a user may have such a name too.
       if (copy && isControlledBy(copy, deployment.metadata.uid)) await remove(executor, RESOURCES.configMaps, copy);
     }
@@ -225,7 +224,7 @@ export async function eachStep(steps: readonly (() => Promise<void>)[]): Promise
  * Makes the cluster what the plan says. Level-based: what is right already is not written, what failed is tried in the next pass.
  * One refused object holds up no other: a bad candidate must not keep the target of a return from being scaled up.
  * @param render the content of a revision that is not kept yet
- * @returns tried: a dry run of the candidate's Deployment was accepted
+ * @returns tried: a dry run of the candidate's Deployment was accepted; lost: content of ConfigMaps that is nowhere any more
  */
 export async function carryOut(
   executor: Executor,
@@ -234,13 +233,15 @@ export async function carryOut(
   snapshot: Snapshot,
   plan: Plan,
   render: (revision: number) => KeptRevision | undefined,
-): Promise<{ tried: boolean }> {
+): Promise<{ tried: boolean; lost: LostContent }> {
   const fresh = new Map<number, KeptRevision>();
   const kept = (revision: number): KeptRevision | undefined => {
     const object = executor.caches.revisions.of(key).find((one) => one.revision === revision);
     return (object && keptOf(object)) ?? fresh.get(revision);
   };
   let tried = false;
+  let lost: LostContent = new Map();
+  const keep = keptRevisions(deployment, snapshot, plan);
   const keepCandidate = async () => {
     const revision = plan.keep;
     if (revision === undefined) return;
@@ -265,6 +266,9 @@ export async function carryOut(
       if (routeWritten) await writePreview(executor, key, deployment, plan);
     },
     keepCandidate,
+    async () => {
+      lost = await healCopies(executor, key, deployment, keep);
+    },
     () => annotateRevisions(executor, key, deployment, plan, snapshot),
     async () => {
       tried = await tryCandidate(executor, key, deployment, plan, kept);
@@ -272,9 +276,9 @@ export async function carryOut(
     () => writeChildren(executor, key, deployment, plan, kept, serviceWritten),
     () => writeBudget(executor, key, deployment, plan.budget),
     () => removeChildren(executor, key, deployment, plan),
-    () => prune(executor, key, deployment, snapshot, plan),
+    () => prune(executor, key, deployment, keep),
   ]);
-  return { tried };
+  return { tried, lost };
 }
 
 async function removeChildren(executor: Executor, key: string, deployment: ModelDeployment, plan: Plan): Promise<void> {

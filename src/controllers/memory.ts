@@ -4,6 +4,7 @@
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import type { CheckProfile } from "../core/baseline.ts";
 import type { ProbeFacts, RefusedChild, TriedChild } from "../core/snapshot.ts";
+import type { LostContent } from "./copies.ts";
 
 /** True where resource version `a` is newer than `b`. They are decimal numbers that grow (KEP-5504 makes this a promise). */
 export function isNewer(a: string | undefined, b: string | undefined): boolean {
@@ -21,6 +22,7 @@ export class Memory {
   #profiles = new WeakMap<object, CheckProfile[]>();
   #taken = new Map<string, string>();
   #refused = new Map<string, RefusedChild>();
+  #lost = new Map<string, LostContent>();
   #tried = new Map<string, TriedChild>();
   #probes = new Map<string, ProbeFacts & { attempt: string }>();
 
@@ -87,7 +89,20 @@ export class Memory {
     this.#tried.set(key, tried);
   }
 
+  /** What the revisions of a deployment lost of their content. */
+  lost(key: string): LostContent {
+    return this.#lost.get(key) ?? new Map();
+  }
+
+  /** @returns whether it is news */
+  noteLost(key: string, lost: LostContent): boolean {
+    const news = JSON.stringify([...lost]) !== JSON.stringify([...this.lost(key)]);
+    if (news) this.#lost.set(key, lost);
+    return news;
+  }
+
   forget(key: string): void {
+    this.#lost.delete(key);
     this.#tried.delete(key);
     this.#refused.delete(key);
     this.#taken.delete(key);

@@ -183,7 +183,9 @@ export function observe(observer: Observer, key: string, deployment: CachedDeplo
       .filter((one) => isControlledBy(one, deployment.metadata.uid))
       .flatMap((one) => {
         const known = knownRevision(one, isRevoked, revoker);
-        return known ? { ...known, profile: memory.profiles(one, () => keptProfiles(one)) } : [];
+        const lost = memory.lost(key).get(one.revision);
+        const more = { profile: memory.profiles(one, () => keptProfiles(one)), ...(lost ? { lost: lost.join(", ") } : {}) };
+        return known ? { ...known, ...more } : [];
       }),
     revokedVersions: revokedAmong(deployment, isRevoked),
     children: childrenOf(caches, key, deployment),

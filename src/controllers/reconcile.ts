@@ -38,6 +38,7 @@ const URGENT = new Set(["active-breached", "return-progress", "candidate-failed"
 
 const NAME_TAKEN_RETRY_MS = 10_000;
 const REFUSED_RETRY_MS = 30_000;
+const LOST_RETRY_MS = 30_000;
 
 export class Reconciler {
   #deps: ReconcilerDeps;
@@ -88,9 +89,9 @@ export class Reconciler {
     }
     await this.#profiles.note(this.#deps, key, after, snapshot, now);
     if (decision.acted) return { requeueAfterMs: 1 };
-    if (again !== undefined) return { requeueAfterMs: again };
-    const wake = [decision.wakeAt, wanted.wakeAt].filter((time) => time !== undefined);
-    return wake.length === 0 ? {} : { requeueAfterMs: Math.max(Math.min(...wake) - now, 1) };
+    const wake = [decision.wakeAt, wanted.wakeAt].flatMap((time) => (time === undefined ? [] : [time - now]));
+    const soonest = Math.min(...wake, again ?? Number.POSITIVE_INFINITY);
+    return Number.isFinite(soonest) ? { requeueAfterMs: Math.max(soonest, 1) } : {};
   }
 
   /** Where a child shows a later decision than the cached status, the status is read from the API server before anything is decided. */
@@ -161,15 +162,19 @@ export class Reconciler {
       return keep(deployment, version, pin, revision, this.#deps.fetch);
     };
     try {
-      const { tried } = await carryOut(this.#deps, key, deployment, { ...snapshot, deployment }, wanted, render);
+      const { tried, lost } = await carryOut(this.#deps, key, deployment, { ...snapshot, deployment }, wanted, render);
       memory.noteNameTaken(key, undefined);
       memory.noteRefused(key, undefined);
       const { rollout } = deployment.status ?? {};
+      const changed = memory.noteLost(key, lost);
+      if (changed) return 1;
       if (tried && wanted.dryRun && rollout) {
         // The API server would take it: the next pass may make room for it.
         memory.noteTried(key, { revision: wanted.dryRun.revision, sequence: rollout.sequence, attempt: rollout.attempt ?? 1 });
         return 1;
       }
+      // Somebody may have what was lost, under a name that is not watched for this deployment.
+      if (lost.size > 0) return LOST_RETRY_MS;
     } catch (error) {
       if (error instanceof ChildRefused) {
         const attempt = deployment.status?.rollout?.attempt ?? 1;

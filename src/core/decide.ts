@@ -17,7 +17,7 @@ import { malformedRequest, noteFirstTokens, pauseAndResume, personRollback, prom
 import { contentChanged, newPin, unusablePin } from "./rules/pin.ts";
 import { approve } from "./rules/recommend.ts";
 import { comeBack, makeRoom } from "./rules/recreate.ts";
-import { nameTaken, repairDecision } from "./rules/repair.ts";
+import { lostContent, nameTaken, repairDecision } from "./rules/repair.ts";
 import { activeBreached, noteHealthy, recovered, returnProgress, revoked } from "./rules/return.ts";
 import { candidateFailed, moreTraffic, prove, retryCandidate, settle } from "./rules/rollout.ts";
 import { mayBeJudged, noteSleep } from "./sleep.ts";
@@ -28,6 +28,7 @@ import { truncateHistory } from "./transitions.ts";
 export const RULES: readonly Rule[] = [
   noteFirstTokens,
   repairDecision,
+  lostContent,
   nameTaken,
   noteHealthy,
   noteMissingData,

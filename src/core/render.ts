@@ -1,6 +1,7 @@
 // Renders the pod template of a revision, once: what comes out is kept and never rendered again, so that a new operator
 // restarts no model and a target survives its ModelVersion.
 
+import { configMapCopyName } from "../api/names.ts";
 import { FETCH_CONTAINER } from "./faults.ts";
 
 type Json = Record<string, unknown>;
@@ -32,11 +33,6 @@ const MODEL_VOLUME = "rollguard-model";
 
 const isObject = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value);
 const list = (value: unknown): Json[] => (Array.isArray(value) ? value.filter(isObject) : []);
-
-/** Name of a revision's own copy of a ConfigMap. */
-export function configMapCopy(name: string, revision: number, configMap: string): string {
-  return `${name}-r${revision}-${configMap}`;
-}
 
 /** Calls `visit` with every reference to a ConfigMap in a pod template: {name, optional, set}. */
 function eachConfigMap(template: Json, visit: (name: string, optional: boolean, rename: (to: string) => void) => void): void {
@@ -97,7 +93,7 @@ function initContainer(input: RenderInput): Json {
 /** The pod template of one revision, with its ConfigMaps replaced by the revision's own copies. */
 export function renderTemplate(input: RenderInput): Json {
   const template = structuredClone(input.template);
-  eachConfigMap(template, (name, _optional, rename) => rename(configMapCopy(input.name, input.revision, name)));
+  eachConfigMap(template, (name, _optional, rename) => rename(configMapCopyName(input.name, input.revision, name)));
   const metadata = isObject(template.metadata) ? template.metadata : {};
   const spec = isObject(template.spec) ? template.spec : {};
   const containers = list(spec.containers).map((container, index) => {

@@ -53,6 +53,8 @@ export interface KnownRevision {
   validationMetrics: Record<string, number>;
   /** Its version was revoked, now or while its ModelVersion still existed. */
   revoked: boolean;
+  /** Copies of ConfigMaps of its that are gone, and whose content is nowhere any more: its pods can't be started again. */
+  lost?: string;
   /** What revoked it, such as `ModelVersion fraud-2.1.0` or `ClusterRollbackPolicy security`. */
   revokedBy?: string;
 }

@@ -27,6 +27,11 @@ export function isWarm(snapshot: Snapshot, activeRevision: number | undefined, t
   return activeReady === 0 || (targetReady > 0 && targetReady >= WARM_SHARE * activeReady);
 }
 
+/** False where content of it is gone and nothing of it runs: what runs has read it. */
+function canStart(snapshot: Snapshot, known: KnownRevision): boolean {
+  return known.lost === undefined || (childOf(snapshot, known.revision)?.ready ?? 0) > 0;
+}
+
 /** True where the target's own baseline lies beyond a threshold that is breached now: going there would mend nothing. */
 function noBetter(target: KnownRevision, breached: readonly Finding[]): boolean {
   return breached.some(({ check, judgement }) => {
@@ -50,7 +55,11 @@ export function chooseTarget(
   const active = status.active?.revision;
   const usable = snapshot.revisions.filter(
     (known) =>
-      known.revision !== active && !known.revoked && !isQuarantined(status, known.hash) && !passedOver.includes(known.revision),
+      known.revision !== active &&
+      canStart(snapshot, known) &&
+      !known.revoked &&
+      !isQuarantined(status, known.hash) &&
+      !passedOver.includes(known.revision),
   );
   const proven = usable
     .filter((known) => known.provenAt !== undefined)
@@ -73,7 +82,13 @@ export function chooseTarget(
   const lost = snapshot.revisions
     .filter((known) => known.provenAt !== undefined && known.revision !== active)
     .map((known) => {
-      const why = known.revoked ? "was revoked" : isQuarantined(status, known.hash) ? "is quarantined" : "was passed over";
+      const why = !canStart(snapshot, known)
+        ? `lost ${known.lost}`
+        : known.revoked
+          ? "was revoked"
+          : isQuarantined(status, known.hash)
+            ? "is quarantined"
+            : "was passed over";
       return `r${known.revision} ${why}`;
     });
   const missing = lost.length === 0 ? "" : `: ${lost.slice(0, 5).join(", ")}`;

@@ -105,6 +105,41 @@ describe.concurrent("the main job on real processes", () => {
     expect((await subject.ask()).weights).toBe(weightsOf("v1"));
   });
 
+  test("Recreate: the old one is gone first, and comes back by itself: from a candidate that does not start, and from one that breaches", {
+    timeout: 2 * LIMIT,
+  }, async () => {
+    const subject = await new Subject(bed, "recreate").begin();
+    const strategy = { strategy: { type: "Recreate", drain: "1s", progressDeadline: "30s" } };
+    await subject.version("v1", { SETTING: "old" });
+    await subject.version("v2", {}, { digest: `sha256:${"0".repeat(64)}` });
+    await subject.version("v3", { BAD_RATIO: "0.5" });
+    await subject.pin("v1", strategy);
+    await subject.until("proven", (status) => status.phase === "Guarding");
+    const running = async () => {
+      const pods = await bed.client.listAll(RESOURCES.pods, { namespace: "recreate" });
+      return [...new Set(pods.items.map((pod) => pod.metadata.labels?.["rollguard.dev/revision"]))];
+    };
+    await subject.pin("v2", strategy);
+    await subject.until("down", (status) => status.active?.downSince !== undefined);
+    const rejected = await subject.until("back", (status) => status.phase === "RolledBack", LIMIT);
+    expect(rejected.quarantine?.[0]).toMatchObject({ version: "v2", reason: "DigestMismatch" });
+    expect(rejected.rollback).toMatchObject({ trigger: "Fault", outcome: "Verified", warm: false });
+    expect(await running()).toEqual(["1"]);
+    expect(await subject.ask()).toMatchObject({ weights: weightsOf("v1"), setting: "old" });
+    await subject.pin("v3", strategy);
+    await subject.until("serving", (status) => status.active?.version === "v3");
+    expect(await running()).toEqual(["3"]);
+    const status = await subject.until("returned", (one) => one.phase === "RolledBack" && one.active?.version === "v1", LIMIT);
+    expect(subject.story(status)).toEqual([
+      "1 Rollout v1 Proven",
+      "2 Rollout v2 Rejected",
+      "3 Return v1 Verified",
+      "4 Rollout v3 RolledBack",
+      "5 Return v1 Verified",
+    ]);
+    expect((await subject.ask()).weights).toBe(weightsOf("v1"));
+  });
+
   test("the ConfigMaps that the template names come back with the revision, also when Git changed the original", {
     timeout: LIMIT,
   }, async () => {

@@ -35,3 +35,16 @@ export const repairDecision: Rule = {
     return undefined;
   },
 };
+
+/** Content that a foreign hand deleted and that is nowhere any more is told, not replaced. */
+export const lostContent: Rule = {
+  name: "lost-content",
+  apply(context) {
+    for (const { revision, version, lost } of context.snapshot.revisions) {
+      if (lost === undefined) continue;
+      const note = `r${revision} (${version}) lost ${lost}: a ConfigMap that was deleted and whose content is nowhere any more. Nothing is put in its place; pods of r${revision} can't be started again, and it is no target of a return`;
+      tell(context, "Warning", "ConfigMapLost", note, `${revision}-${lost}`);
+    }
+    return undefined;
+  },
+};
