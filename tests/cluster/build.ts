@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { constants, setPriority } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { claim, release, type Slot, slotOf } from "./slots.ts";
 
 const SOURCES = join(import.meta.dirname, "kubernetes");
@@ -72,11 +73,14 @@ async function build(folder: string, version: string, say: (line: string) => voi
   const started = performance.now();
   const elapsed = () => `${Math.round((performance.now() - started) / 1000)} s`;
   say(
-    `building Kubernetes ${version} from its Go modules, into ${cacheFolder()}: 8 to 15 minutes and 6 GB of Go's caches the first time`,
+    `building Kubernetes ${version} from its Go modules, into ${cacheFolder()}: 8 to 15 minutes and 4 GB of Go's caches the first time`,
   );
-  let packages = 0;
+  let [all, packages] = [0, 0];
   let latest = "downloading modules";
-  const timer = setInterval(() => say(`building: ${elapsed()}, ${packages} packages compiled, now ${latest}`), 15_000);
+  const timer = setInterval(
+    () => say(`building: ${elapsed()}, ${packages} of ${all || "?"} packages compiled, now ${latest}`),
+    15_000,
+  );
   const count = (line: string) => {
     if (!line.startsWith("go: ")) packages++;
     latest = line.replace(/^go: /, "");
@@ -85,6 +89,9 @@ async function build(folder: string, version: string, say: (line: string) => voi
   const stamp = { gitVersion: `v${version}`, gitMajor: major, gitMinor: minor };
   const flags = Object.entries(stamp).map(([name, value]) => `-X k8s.io/component-base/version.${name}=${value}`);
   try {
+    // What is in Go's cache already is not compiled again, and not counted: then it ends below the whole.
+    await go(["list", "-deps", "."], count);
+    [all, packages] = [packages, 0];
     const binary = join(folder, "kubernetes");
     await go(
       ["build", "-v", "-trimpath", "-buildvcs=false", "-ldflags", ["-s -w", ...flags].join(" "), "-o", binary, "."],
@@ -105,23 +112,22 @@ function go(args: string[], line: (text: string) => void): Promise<void> {
     const env = { ...process.env, CGO_ENABLED: "0", GOGC: "400" };
     // Ends with this process, however that ends.
     const argv = ["--pdeathsig", "TERM", "go", ...args];
-    const child = spawn("setpriv", argv, { cwd: SOURCES, env, stdio: ["ignore", "inherit", "pipe"] });
+    const child = spawn("setpriv", argv, { cwd: SOURCES, env, stdio: ["ignore", "pipe", "pipe"] });
     const tail: string[] = [];
-    let rest = "";
-    child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
-      const lines = (rest + chunk).split("\n");
-      rest = lines.pop() ?? "";
-      for (const each of lines) line(each);
-      tail.push(...lines);
-      tail.splice(0, tail.length - 20);
-    });
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface({ input: stream }).on("line", (text) => {
+        line(text);
+        tail.push(text);
+        if (tail.length > 20) tail.shift();
+      });
+    }
     child.on("error", reject);
     child.on("spawn", () => {
       // Beside other work it is the one that waits.
       if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
     });
     child.on("close", (code) =>
-      code === 0 ? resolve() : reject(new Error(`go ${args[0]} failed (${code}):\n${[...tail, rest].join("\n")}`)),
+      code === 0 ? resolve() : reject(new Error(`go ${args[0]} failed (${code}):\n${tail.join("\n")}`)),
     );
   });
 }

@@ -194,6 +194,28 @@ describe.skipIf(process.env.ROLLGUARD_E2E !== "local")("a Kubernetes of one node
     expect(existsSync(slotOf(other.slot, tmpdir()).folder)).toBe(false);
   }, 120_000);
 
+  test("a part that ends at the start is named with its last words, and nothing is left", async () => {
+    const failed = startCluster({ slot: 6, apiServerFlags: ["--no-such-flag"] });
+    await expect(failed).rejects.toThrow(/kube-apiserver has ended:[\s\S]*unknown flag: --no-such-flag/);
+    expect([slotOf(6, tmpdir()).folder, slotOf(6, tmpdir()).lock].filter((path) => existsSync(path))).toEqual([]);
+  }, 60_000);
+
+  test.each(["SIGINT", "SIGTERM", "SIGKILL"] as const)(
+    "nothing is left of a start that %s ends half way",
+    async (signal) => {
+      const kit = join(import.meta.dirname, "kit.ts");
+      const child = spawn(process.execPath, [kit, "up", "--slot", "7"], { stdio: ["ignore", "pipe", "pipe"] });
+      const exited = once(child, "exit");
+      for await (const line of createInterface({ input: child.stderr })) if (line.includes("space made")) break;
+      child.kill(signal);
+      await exited;
+      const slot = slotOf(7, tmpdir());
+      await within(20_000, () => !existsSync(slot.lock));
+      expect(existsSync(slot.folder)).toBe(false);
+    },
+    60_000,
+  );
+
   test("it is gone when the program that started it is killed", async () => {
     const { pid, line, exited } = await beside("{}");
     const { slot } = JSON.parse(line);

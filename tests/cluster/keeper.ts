@@ -201,9 +201,10 @@ function exists(file: string): boolean {
   }
 }
 
-function report(message: Report): void {
-  // Whoever detached from it hears no more.
-  if (process.connected) process.send?.(message, () => {});
+/** Calls `then` when it is out. Whoever detached hears no more, and when the channel is just closing nobody is there to hear. */
+function report(message: Report, then: () => void = () => {}): void {
+  if (process.connected) process.send?.(message, () => then());
+  else then();
 }
 
 function main(): void {
@@ -214,10 +215,11 @@ function main(): void {
     try {
       await keeper?.end();
     } catch (error) {
-      report({ tell: "failed", message: String(error) });
+      report({ tell: "failed", message: `it could not be cleared away: ${error}` });
       code = 1;
     }
-    process.exit(code);
+    // What was reported must be out before the process ends.
+    report({ tell: "progress", text: "cleared away" }, () => process.exit(code));
   };
 
   const take = async (request: Request): Promise<void> => {
@@ -234,10 +236,7 @@ function main(): void {
         report({ tell: "ready", facts: await keeper.start(request) });
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error);
-        // The answer must be out before the process ends.
-        await new Promise<void>(
-          (resolve) => process.send?.({ tell: "failed", message } satisfies Report, () => resolve()) || resolve(),
-        );
+        report({ tell: "failed", message });
         await leave(1);
       }
     }
@@ -247,7 +246,7 @@ function main(): void {
   process.on("disconnect", () => detached || void leave(0));
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => void leave(0));
   process.on("uncaughtException", (error) => {
-    process.stderr.write(`${error.stack}\n`);
+    report({ tell: "failed", message: error.stack ?? String(error) });
     void leave(1);
   });
 }

@@ -114,15 +114,22 @@ export function cgroupMounts(mounts: string): { path: string; type: string; opti
     );
 }
 
+/** The PATH, with the folders of programs for root that it may lack after `su`. */
+export function searchPath(): string {
+  return [process.env.PATH ?? "", "/usr/sbin", "/sbin"].join(delimiter);
+}
+
 function find(name: string): [string, string][] {
-  const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin"];
-  const folder = folders.find((each) => each !== "" && existsSync(join(each, name)));
+  const folder = searchPath()
+    .split(delimiter)
+    .find((each) => each !== "" && existsSync(join(each, name)));
   return folder === undefined ? [] : [[name, join(folder, name)]];
 }
 
 function attempt(command: string, args: string[]): [ok: boolean, said: string] {
   try {
-    return [true, execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], timeout: 10_000 })];
+    const env = { ...process.env, PATH: searchPath() };
+    return [true, execFileSync(command, args, { encoding: "utf8", env, stdio: ["ignore", "pipe", "pipe"], timeout: 10_000 })];
   } catch (error) {
     const { stderr, message } = error as { stderr?: string; message: string };
     return [false, (stderr || message).trim().split("\n")[0] ?? ""];

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildPrograms, plannedPrograms } from "./build.ts";
 import { importImage } from "./image.ts";
-import { askMachine, type Machine, missing } from "./machine.ts";
+import { askMachine, type Machine, missing, searchPath } from "./machine.ts";
 import type { ClusterFacts, ClusterOptions, PartAct, Report, Request } from "./messages.ts";
 import type { PartName } from "./parts.ts";
 import { isAlive, ownerOf, release, slotOf } from "./slots.ts";
@@ -85,20 +85,28 @@ function clearAfter(number: number): void {
 async function launch({ say = () => {}, ...options }: StartOptions): Promise<{ keeper: ChildProcess; facts: ClusterFacts }> {
   const machine = checkMachine();
   const { folder, version } = await buildPrograms(say);
-  // Detached: a signal to this process's group must not end the keeper before it has cleared away.
+  // Detached: a signal to this process's group must not end the keeper before it has cleared away. It holds none of this
+  // process's streams, so that a pipe ends with this process.
   const keeper = fork(join(import.meta.dirname, "keeper.ts"), [], {
     detached: true,
+    env: { ...process.env, PATH: searchPath() },
     execArgv: [],
-    stdio: ["ignore", "ignore", "inherit", "ipc"],
+    stdio: ["ignore", "ignore", "ignore", "ipc"],
   });
+  let failure: string | undefined;
   const facts = await new Promise<ClusterFacts>((resolve, reject) => {
     keeper.on("message", (report: Report) => {
       if (report.tell === "progress") say(report.text);
       else if (report.tell === "ready") resolve(report.facts);
-      else if (report.tell === "failed") reject(new Error(`the cluster did not start: ${report.message}`));
+      else if (report.tell === "failed") failure ??= report.message;
     });
     keeper.once("error", reject);
-    keeper.once("exit", (code, signal) => reject(new Error(`the cluster's keeper ended (${signal ?? code})`)));
+    // Not before it has cleared away.
+    keeper.once("exit", (code, signal) => {
+      const message = failure ?? `its keeper ended (${signal ?? code})`;
+      if (failure !== undefined || code !== 0) say(`the cluster has ended: ${message}`);
+      reject(new Error(`the cluster did not start: ${message}`));
+    });
     keeper.send({ do: "start", options, machine, programs: folder, version } satisfies Request);
   });
   return { keeper, facts };
