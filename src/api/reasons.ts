@@ -94,11 +94,11 @@ export const STALLED_REASONS = [
   /** The first candidate was rejected and nothing serves. */
   "Rejected",
   /** The pin has named a version that does not exist for 60 s. */
-  "VersionNotFound",
-  /** The pinned version's content can't be used. */
-  "VersionInvalid",
+  "WaitingForVersion",
+  /** The template has named a ConfigMap that does not exist for 60 s. */
+  "WaitingForConfigMap",
   /** The pinned version is of another model. */
-  "ModelMismatch",
+  "OtherModel",
   /** The pinned version is revoked. */
   "VersionRevoked",
   /** The version was made again under its name with other content. */
@@ -183,8 +183,25 @@ export const HELD_REASONS = [
   /** More revocations than returns may begin at once over the fleet. */
   "RevocationPaced",
   "WarningBreached",
-  "ReturnInProgress",
-  "SourceDown",
+  /** What checks say is only recorded. */
+  "Observe",
+  /** Pods of the candidate are waited for, or the deployment is scaled to 0. */
+  "PodsNotReady",
+  "ProbeRunning",
+  "CheckBreached",
+  /** Active and candidate breach the same check: no fault of the candidate. */
+  "CommonBreach",
+  /** A new pin gets traffic when the return has ended. */
+  "ReturnUnderWay",
+  /** A source of a Critical check can't be asked. */
+  "SourceUnavailable",
+  /** A proof is written down before the next one. */
+  "RecordingProof",
+  "AwaitingData",
+  "Baking",
+  "BakeStarved",
+  "RollingBack",
+  "Verifying",
 ] as const;
 export type HeldReason = (typeof HELD_REASONS)[number];
 

@@ -95,17 +95,11 @@ export const REASON_EXPLANATIONS: Readonly<Record<string, Explanation>> = {
     cause: "the pinned ModelVersion does not exist (yet); after 60 s of this a person is called",
     next: [versions, { what: "apply the ModelVersion" }, pinOther],
   },
-  VersionNotFound: {
-    cause: "the pinned ModelVersion has not existed for more than 60 s",
-    next: [versions, { what: "apply the ModelVersion" }, pinOther],
-  },
   WaitingForConfigMap: {
     cause: "the template names ConfigMaps that are not there",
     next: [{ what: "apply the ConfigMaps, or name others", command: "kubectl get configmaps -n {namespace}" }],
   },
   OtherModel: { cause: "the pinned version is a version of another model", next: [versions, pinOther] },
-  ModelMismatch: { cause: "the pinned version is a version of another model", next: [versions, pinOther] },
-  VersionInvalid: { cause: "the pinned version's content can't be used", next: [versions, pinOther] },
   VersionRevoked: { cause: "the pinned version is revoked and is never rolled out", next: [pinOther] },
   VersionContentChanged: {
     cause: "the pinned ModelVersion was deleted and made again with other content under the same name",
@@ -283,12 +277,7 @@ export const REASON_EXPLANATIONS: Readonly<Record<string, Explanation>> = {
     cause: "a check of severity Warning is beyond its limit, and the policy holds on that",
     next: [watch, promote],
   },
-  ReturnInProgress: { cause: "a return is under way; the new pin gets traffic when it has ended", next: [wait] },
   ReturnUnderWay: { cause: "a return is under way; the new pin gets traffic when it has ended", next: [wait] },
-  SourceDown: {
-    cause: "a metric source can't be asked, so nobody can tell whether the candidate is well",
-    next: [sources, promote],
-  },
   SourceUnavailable: {
     cause: "a metric source can't be asked, so nobody can tell whether the candidate is well",
     next: [sources, promote],

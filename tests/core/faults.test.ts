@@ -1,7 +1,7 @@
 // What is the model's fault and what is the cluster's: every row of the table, from the pod as Kubernetes shows it to the decision.
 
 import { describe, expect, test } from "vitest";
-import { FAULT_REASONS, STALLED_REASONS } from "../../src/api/reasons.ts";
+import { FAULT_REASONS, HELD_REASONS, STALLED_REASONS } from "../../src/api/reasons.ts";
 import { ArtifactError } from "../../src/artifacts/errors.ts";
 import { REASON_EXPLANATIONS } from "../../src/cli/explanations.ts";
 import { childFacts, podFacts } from "../../src/controllers/facts.ts";
@@ -10,7 +10,7 @@ import type { FaultRow } from "../../src/core/faulttable/row.ts";
 import { FAULT_TABLE } from "../../src/core/faulttable/table.ts";
 import type { Child } from "../../src/core/snapshot.ts";
 import type { Deployment, Pod } from "../../src/kube/objects.ts";
-import { read } from "../house/files.ts";
+import { files, read } from "../house/files.ts";
 import { proven, type World } from "./world.ts";
 
 /** The row as the operator's caches would hold it. */
@@ -114,6 +114,18 @@ describe("one spelling of every reason", () => {
       const list: readonly string[] = fault === "Artifact" ? FAULT_REASONS : STALLED_REASONS;
       expect(list, reason).toContain(reason);
     }
+  });
+
+  test("every reason with which the rules hold or stall is a reason of the API", () => {
+    const listed: readonly string[] = [...STALLED_REASONS, ...HELD_REASONS];
+    const used = new Set<string>();
+    for (const file of files("src/core/**/*.ts"))
+      for (const [, reason = ""] of read(file).matchAll(
+        /\b(?:held|stall|endFailed|backOff|halt)\((?:context,\s*)?"([A-Za-z]+)"/g,
+      ))
+        used.add(reason);
+    expect(used.size).toBeGreaterThan(15);
+    expect([...used].filter((reason) => !listed.includes(reason))).toEqual([]);
   });
 
   test("every reason for a stall or a quarantine is explained to people", () => {

@@ -110,7 +110,7 @@ describe("Recreate", () => {
     await simulation.apply(pinned("v2", { strategy }));
     await simulation.until("back", ({ status }) => status?.phase === "Stalled" && status.rollback?.outcome === "Verified");
     expect(simulation.deployment()?.status).toMatchObject({
-      reason: "ProgressDeadlineExceeded",
+      reason: "PodNotStarted",
       rollback: { trigger: "Fault", from: { version: "v2" }, to: { version: "v1" }, warm: false },
     });
     expect(simulation.deployment()?.status?.quarantine ?? []).toEqual([]);
