@@ -73,7 +73,7 @@ async function build(folder: string, version: string, say: (line: string) => voi
   const started = performance.now();
   const elapsed = () => `${Math.round((performance.now() - started) / 1000)} s`;
   say(
-    `building Kubernetes ${version} from its Go modules, into ${cacheFolder()}: 8 to 15 minutes and 4 GB of Go's caches the first time`,
+    `building Kubernetes ${version} from its Go modules, into ${cacheFolder()}: 8 to 20 minutes and 4 GB of Go's caches the first time`,
   );
   let [all, packages] = [0, 0];
   let latest = "downloading modules";
