@@ -33,6 +33,18 @@ function watchRoom(simulation: Simulation): () => string[] {
   return () => [...together];
 }
 
+/** v1 is proven; v2 takes its room and does not get ready, and v1 has the room back. */
+async function failing(simulation: Simulation): Promise<object> {
+  simulation.starts = (revision) => revision !== 2;
+  await prepare(simulation);
+  await simulation.apply(pinned("v1", { strategy }));
+  await simulation.until("proven", ({ status }) => status?.lastHealthy?.version === "v1" && status.phase === "Guarding");
+  await simulation.apply(pinned("v2", { strategy }));
+  await simulation.until("back", ({ status }) => status?.phase === "Stalled" && status.rollback?.outcome === "Verified");
+  await atRest(simulation);
+  return endOf(simulation);
+}
+
 /** v1 is proven; v2 takes its room, breaches, and v1 has the room and the traffic back. */
 async function story(simulation: Simulation): Promise<object> {
   await prepare(simulation);
@@ -62,20 +74,23 @@ describe("Recreate", () => {
       ],
       children: ["toy-r1 2"],
     });
-    const last = whole.writes.findLastIndex((write) => write.path.resource !== "leases");
-    const points = whole.writes.slice(0, last + 1).map(nameOf);
-    const different: string[] = [];
-    for (const [index, name] of points.entries()) {
-      for (const [place, way] of WAYS.entries()) {
-        if (!EVERY_WAY && place !== (index / WAYS.length) % WAYS.length) continue;
-        const { end, killed, together } = await killedAt(index, way);
-        if (killed !== name) different.push(`write ${index}: ${killed} in place of ${name}`);
-        else if (together.length > 0) different.push(`killed at write ${index} (${name}) ${way}: pods of ${together}`);
-        else if (JSON.stringify(end) !== JSON.stringify(expected))
-          different.push(`killed at write ${index} (${name}) ${way}: ${JSON.stringify(end)}`);
-      }
-    }
-    expect(different).toEqual([]);
+    expect(await differences(story, whole, expected, 0)).toEqual([]);
+  });
+
+  test("Killed after any request while the candidate does not get ready: the old one comes back by itself, once", {
+    timeout: 180_000,
+  }, async () => {
+    const whole = begin();
+    const expected = await failing(whole);
+    expect(expected).toMatchObject({
+      phase: "Stalled",
+      traffic: [1],
+      history: ["1 Rollout  to r1 v1 Proven Pin", "3 Return r2 v2 to r1 v1 Verified Fault"],
+      children: ["toy-r1 2", "toy-r2 0"],
+    });
+    // What comes before is the same as above.
+    const first = whole.writes.findIndex(({ path }) => path.resource === "deployments" && path.name === "toy-r2");
+    expect(await differences(failing, whole, expected, first)).toEqual([]);
   });
 
   test("a candidate that the API server refuses: a dry run says so before anything is scaled down, and nothing is tried again by itself", async () => {
@@ -124,7 +139,25 @@ describe("Recreate", () => {
   });
 });
 
-async function killedAt(index: number, way: (typeof WAYS)[number]) {
+/** Plays it again for the writes from the first one on, each time killed at one, and says what came out otherwise. */
+async function differences(play: typeof story, whole: Simulation, expected: object, first: number): Promise<string[]> {
+  const last = whole.writes.findLastIndex((write) => write.path.resource !== "leases");
+  const points = whole.writes.slice(0, last + 1).map(nameOf);
+  const different: string[] = [];
+  for (const [index, name] of points.entries()) {
+    for (const [place, way] of WAYS.entries()) {
+      if (index < first || (!EVERY_WAY && place !== (index / WAYS.length) % WAYS.length)) continue;
+      const { end, killed, together } = await killedAt(play, index, way);
+      const what = `killed at write ${index} (${name}) ${way}`;
+      if (killed !== name) different.push(`write ${index}: ${killed} in place of ${name}`);
+      else if (together.length > 0) different.push(`${what}: pods of ${together}`);
+      else if (JSON.stringify(end) !== JSON.stringify(expected)) different.push(`${what}: ${JSON.stringify(end)}`);
+    }
+  }
+  return different;
+}
+
+async function killedAt(play: typeof story, index: number, way: (typeof WAYS)[number]) {
   const simulation = new Simulation();
   const room = watchRoom(simulation);
   simulation.operator();
@@ -139,7 +172,7 @@ async function killedAt(index: number, way: (typeof WAYS)[number]) {
     return way === "after it is committed" ? undefined : { before: { do: "delay", ms: 11_500 } };
   };
   try {
-    return { end: await story(simulation), killed, together: room() };
+    return { end: await play(simulation), killed, together: room() };
   } catch (error) {
     return { end: { error: String(error) }, killed, together: room() };
   } finally {
