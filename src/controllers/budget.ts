@@ -2,19 +2,11 @@
 
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import { LABELS } from "../api/names.ts";
-import type { KubeObject } from "../kube/objects.ts";
+import type { PodDisruptionBudget } from "../kube/objects.ts";
 import { RESOURCES } from "../kube/resources.ts";
 import { applyWhereDifferent, type Executor } from "./apply.ts";
 import { isControlledBy } from "./facts.ts";
 import { ownedMeta } from "./objects.ts";
-
-export interface PodDisruptionBudget extends KubeObject {
-  spec: {
-    minAvailable?: number | string;
-    maxUnavailable?: number | string;
-    selector: { matchLabels: Record<string, string>; matchExpressions: { key: string; operator: "In"; values: string[] }[] };
-  };
-}
 
 /** @param revisions those that receive traffic */
 export function disruptionBudget(deployment: ModelDeployment, revisions: readonly number[]): PodDisruptionBudget {

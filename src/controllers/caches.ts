@@ -3,87 +3,38 @@
 import { isDeepStrictEqual } from "node:util";
 import type { ClusterRollbackPolicy } from "../api/clusterrollbackpolicy.ts";
 import type { MetricSource } from "../api/metricsource.ts";
-import type { ModelDeployment } from "../api/modeldeployment.ts";
 import type { ModelVersion } from "../api/modelversion.ts";
-import { FIELD_MANAGER, GROUP, LABELS } from "../api/names.ts";
+import { FIELD_MANAGER, LABELS } from "../api/names.ts";
 import type { RollbackPolicy } from "../api/rollbackpolicy.ts";
 import type { RollguardConfig } from "../api/rollguardconfig.ts";
 import type { Clock } from "../clock.ts";
-import { configMapHash } from "../core/hash.ts";
 import type { KubeClient } from "../kube/client.ts";
-import type { ConfigMap, ControllerRevision, Deployment, EndpointSlice, KubeObject, Pod, Service } from "../kube/objects.ts";
+import type {
+  ConfigMap,
+  ControllerRevision,
+  Deployment,
+  EndpointSlice,
+  KubeObject,
+  Pod,
+  PodDisruptionBudget,
+  Service,
+} from "../kube/objects.ts";
 import { Reflector } from "../kube/reflector.ts";
 import { RESOURCES, type Resource } from "../kube/resources.ts";
 import type { Logger } from "../log.ts";
-import type { PodDisruptionBudget } from "./budget.ts";
+import {
+  type CachedConfigMap,
+  type CachedDeployment,
+  keyOf,
+  splitKey,
+  trimConfigMap,
+  trimDeployment,
+  trimPod,
+} from "./cached.ts";
 import { concernsPolicy, concernsVersion, namedKey, namesConfigMap, numbersOf, policiesChanged, versionsOf } from "./concerns.ts";
 import { Owned, ownerKey } from "./owned.ts";
 import { concernsRevocation } from "./revocations.ts";
 import { RouteWatch } from "./routes.ts";
-
-/** A ModelDeployment as cached: who owns the field of its pin is read before the managed fields are dropped. */
-export type CachedDeployment = ModelDeployment & {
-  pinManager?: string;
-  /** Who wrote each of our annotations, by annotation. */
-  annotators?: Readonly<Record<string, string>>;
-};
-
-/** A ConfigMap as cached: its content is read again when it is copied. */
-export type CachedConfigMap = KubeObject & { contentHash: string };
-
-export const keyOf = (object: KubeObject): string => `${object.metadata.namespace ?? ""}/${object.metadata.name}`;
-
-export function splitKey(key: string): { namespace: string; name: string } {
-  const slash = key.indexOf("/");
-  return { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
-}
-
-function pinManager(object: KubeObject): string | undefined {
-  const owners = (object.metadata.managedFields ?? []).filter((entry) => {
-    const spec = entry.subresource === undefined ? entry.fieldsV1?.["f:spec"] : undefined;
-    return typeof spec === "object" && spec !== null && "f:version" in spec;
-  });
-  return owners.sort((a, b) => ((a.time ?? "") < (b.time ?? "") ? 1 : -1))[0]?.manager;
-}
-
-function annotatorsOf(object: KubeObject): Record<string, string> {
-  const found: Record<string, string> = {};
-  for (const entry of object.metadata.managedFields ?? []) {
-    const metadata = entry.fieldsV1?.["f:metadata"] as Record<string, unknown> | undefined;
-    const annotations = metadata?.["f:annotations"];
-    if (typeof annotations !== "object" || annotations === null) continue;
-    for (const key of Object.keys(annotations))
-      if (key.startsWith(`f:${GROUP}/`)) found[key.slice(2)] = entry.manager ?? "unknown";
-  }
-  return found;
-}
-
-function trimDeployment(object: CachedDeployment): CachedDeployment {
-  const manager = pinManager(object as KubeObject);
-  const annotators = annotatorsOf(object as KubeObject);
-  return { ...object, ...(manager === undefined ? {} : { pinManager: manager }), annotators };
-}
-
-function trimConfigMap(object: ConfigMap): CachedConfigMap {
-  const { apiVersion, kind, metadata } = object;
-  return { apiVersion, kind, metadata, contentHash: configMapHash(object) };
-}
-
-function trimPod(pod: Pod): Pod {
-  const { apiVersion, kind, metadata, spec, status } = pod;
-  const { name, namespace, uid, labels, annotations, creationTimestamp, deletionTimestamp, resourceVersion } = metadata;
-  const scrape = Object.fromEntries(Object.entries(annotations ?? {}).filter(([key]) => key.startsWith("prometheus.io/")));
-  return {
-    apiVersion,
-    kind,
-    metadata: { name, namespace, uid, labels, annotations: scrape, creationTimestamp, deletionTimestamp, resourceVersion },
-    spec: {
-      nodeName: spec.nodeName,
-      containers: spec.containers.map(({ name: container, ports }) => ({ name: container, ports })),
-    },
-    status,
-  };
-}
 
 export interface CachesOptions {
   client: KubeClient;

@@ -1,10 +1,15 @@
 // Which deployments, versions and policies a change concerns: what has to be looked at again, and nothing else.
 
 import type { ClusterRollbackPolicy } from "../api/clusterrollbackpolicy.ts";
+import type { RollguardConfig } from "../api/rollguardconfig.ts";
 import { isSelected } from "../core/chooselayers.ts";
 import { configMapsOf } from "../core/render.ts";
 import type { KubeObject } from "../kube/objects.ts";
-import type { CachedDeployment, Caches } from "./caches.ts";
+import type { Reflector } from "../kube/reflector.ts";
+import type { CachedDeployment } from "./cached.ts";
+
+/** The part of a reflector that is asked here. */
+type Lookup<T extends KubeObject> = Pick<Reflector<T>, "get">;
 
 /** What a record must tell to go on counting after its deployment was made again. */
 export function numbersOf(rest: object): { sequence: number; uid: string; revision: number } {
@@ -47,7 +52,7 @@ export function namesConfigMap(deployment: CachedDeployment, name: string): bool
 
 /** Whether a cluster policy is named by a deployment, or by the RollguardConfig for it, or selects it. */
 export function concernsPolicy(
-  { configs, namespaces }: Pick<Caches, "configs" | "namespaces">,
+  { configs, namespaces }: { configs: Lookup<RollguardConfig & KubeObject>; namespaces: Lookup<KubeObject> },
   { metadata, spec }: CachedDeployment,
   policy: ClusterRollbackPolicy,
 ): boolean {

@@ -1,7 +1,7 @@
 // From the objects of the API server to the facts that the core decides on. Pure; reads named fields only.
 
 import { ANNOTATIONS, LABELS } from "../api/names.ts";
-import { type CheckProfile, readProfiles } from "../core/baseline.ts";
+import { type CheckProfile, readProfiles } from "../core/profile.ts";
 import type {
   Child,
   ContainerFacts,

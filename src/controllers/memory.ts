@@ -2,7 +2,7 @@
 // what the probe inference said, which of our names are taken, and which objects were refused.
 
 import type { ModelDeployment } from "../api/modeldeployment.ts";
-import type { CheckProfile } from "../core/baseline.ts";
+import type { CheckProfile } from "../core/profile.ts";
 import type { ProbeFacts, RefusedChild, TriedChild } from "../core/snapshot.ts";
 import type { LostContent } from "./copies.ts";
 

@@ -5,7 +5,8 @@ import { sharingOf } from "../core/canary.ts";
 import type { Child, PersonRequest, PodFacts, RequestKind, ServiceFacts, Snapshot } from "../core/snapshot.ts";
 import type { EndpointSlice } from "../kube/objects.ts";
 import { sanitizeLine } from "../text.ts";
-import { type CachedDeployment, type Caches, splitKey } from "./caches.ts";
+import { type CachedDeployment, splitKey } from "./cached.ts";
+import type { Caches } from "./caches.ts";
 import {
   childFacts,
   isControlledBy,

@@ -11,7 +11,8 @@ import { isKind } from "../kube/errors.ts";
 import type { ControllerRevision } from "../kube/objects.ts";
 import { RESOURCES } from "../kube/resources.ts";
 import type { Executor } from "./apply.ts";
-import { type CachedDeployment, type Caches, splitKey } from "./caches.ts";
+import { type CachedDeployment, splitKey } from "./cached.ts";
+import type { Caches } from "./caches.ts";
 import { isControlledBy } from "./facts.ts";
 import { keptPolicy } from "./objects.ts";
 

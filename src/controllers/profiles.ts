@@ -3,7 +3,7 @@
 
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import { ANNOTATIONS, FIELD_MANAGER } from "../api/names.ts";
-import { type CheckProfile, growProfile, writeProfiles } from "../core/baseline.ts";
+import { type CheckProfile, growProfile, writeProfiles } from "../core/profile.ts";
 import type { Snapshot } from "../core/snapshot.ts";
 import { RESOURCES } from "../kube/resources.ts";
 import type { Executor } from "./apply.ts";

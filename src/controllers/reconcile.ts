@@ -13,7 +13,7 @@ import type { Logger } from "../log.ts";
 import type { Metrics } from "../telemetry.ts";
 import { sanitizeLine } from "../text.ts";
 import { type Executor, NameTaken } from "./apply.ts";
-import { type CachedDeployment, splitKey } from "./caches.ts";
+import { type CachedDeployment, splitKey } from "./cached.ts";
 import { ChildRefused, carryOut, eachStep, writeStatus } from "./execute.ts";
 import { decisionOf, isControlledBy, type KeptRevision } from "./facts.ts";
 import { type Observer, observe } from "./observe.ts";

@@ -4,7 +4,7 @@
 import type { ClusterRollbackPolicy } from "../api/clusterrollbackpolicy.ts";
 import type { Clock } from "../clock.ts";
 import type { Snapshot } from "../core/snapshot.ts";
-import type { CachedDeployment } from "./caches.ts";
+import type { CachedDeployment } from "./cached.ts";
 
 /** So many returns by revocation begin at once over the fleet; further ones follow one in each period. */
 export const REVOCATION_BURST = 20;

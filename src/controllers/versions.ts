@@ -7,7 +7,7 @@ import { artifactDigest } from "../core/hash.ts";
 import { isKind } from "../kube/errors.ts";
 import type { KubeObject } from "../kube/objects.ts";
 import type { Executor } from "./apply.ts";
-import { splitKey } from "./caches.ts";
+import { splitKey } from "./cached.ts";
 import { differences } from "./objects.ts";
 
 type Status = NonNullable<ModelVersion["status"]>;

@@ -5,18 +5,10 @@ import { parseDuration } from "../api/common.ts";
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
 import { candidateSize, hasShare, sharingOf } from "./canary.ts";
+import type { ChildPlan } from "./childplan.ts";
 import { returning } from "./context.ts";
 import { needsDryRun, recreateChildren, strategyOf } from "./recreate.ts";
 import type { Snapshot } from "./snapshot.ts";
-
-export interface ChildPlan {
-  revision: number;
-  replicas: number;
-  /** A mark in the pod template; where it changes, the pods are replaced one by one. */
-  fresh: string;
-  /** It may grow only when the Service is known to be as planned: while that selects every pod, these would get traffic. */
-  afterService?: boolean;
-}
 
 export interface Plan {
   /** The revision that the Service selects; All: every pod of the deployment; undefined: there is no Service yet. */

@@ -4,8 +4,8 @@
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
 import type { StrategyType } from "../api/reasons.ts";
+import type { ChildPlan } from "./childplan.ts";
 import { returning } from "./context.ts";
-import type { ChildPlan } from "./plan.ts";
 import type { Child, Snapshot } from "./snapshot.ts";
 
 /** The strategy in force: a transition keeps the one that it began with, whatever the spec says by now. */

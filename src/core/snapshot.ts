@@ -4,9 +4,9 @@
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import type { Initiator, RevisionRef } from "../api/modeldeployment-status.ts";
 import type { RequestKind } from "../api/names.ts";
-import type { CheckProfile } from "./baseline.ts";
 import type { RevisionContent } from "./hash.ts";
 import type { Policy } from "./policy.ts";
+import type { CheckProfile } from "./profile.ts";
 import type { CheckWindow } from "./window.ts";
 
 /** What `spec.version` resolves to. */

@@ -2,7 +2,7 @@
 // Only Breached may cause a rollback; what is unknown never rolls back and never proves.
 
 import { GUARD_BASELINE_MS } from "../api/defaults.ts";
-import { baselineLimits } from "./baseline.ts";
+import { type Baseline, baselineLimits } from "./baseline.ts";
 import { position } from "./confidence.ts";
 import { alarmed, type Counted, type Watches, watchAll } from "./detector.ts";
 import type { Check, Threshold } from "./policy.ts";
@@ -23,16 +23,6 @@ export type Verdict =
 
 /** In which part of a revision's life it is judged; a comparison and a ratio are read differently while guarding. */
 export type Stage = "Candidate" | "Bake" | "Guard";
-
-/** What a comparison is made with. */
-export interface Baseline {
-  /** Undefined: there is none, and a pure comparison is NoData with the reason NoBaseline. */
-  value?: number;
-  /** How long it was measured, ms. */
-  coversMs?: number;
-  /** There will be one: what is waited for, in words. */
-  awaited?: string;
-}
 
 export interface Judgement {
   verdict: Verdict;

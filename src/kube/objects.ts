@@ -276,3 +276,11 @@ export function microTime(ms: number): string {
 export function secondTime(ms: number): string {
   return new Date(ms).toISOString().replace(/\.\d{3}Z$/, "Z");
 }
+
+export interface PodDisruptionBudget extends KubeObject {
+  spec: {
+    minAvailable?: number | string;
+    maxUnavailable?: number | string;
+    selector: { matchLabels: Record<string, string>; matchExpressions: { key: string; operator: "In"; values: string[] }[] };
+  };
+}

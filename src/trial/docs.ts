@@ -3,7 +3,8 @@
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import type { RollbackPolicySpec } from "../api/rollbackpolicy.ts";
 import { resolvePolicy } from "../core/resolve.ts";
-import { type LintRule, RULES_FOR_DEPLOYMENTS, RULES_FOR_POLICIES } from "./lint.ts";
+import { RULES_FOR_DEPLOYMENTS, RULES_FOR_POLICIES } from "./lint.ts";
+import type { LintRule } from "./lint-rule.ts";
 import { matrix } from "./matrix.ts";
 import { legendMarkdown, matrixMarkdown } from "./matrix-pages.ts";
 

@@ -3,7 +3,7 @@
 import { formatDuration, parseDuration } from "../api/common.ts";
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import { shareAt } from "../core/canary.ts";
-import type { DeploymentSubject, Found, LintRule } from "./lint.ts";
+import type { DeploymentSubject, Found, LintRule } from "./lint-rule.ts";
 
 type Container = Record<string, unknown>;
 

@@ -6,7 +6,7 @@ import { freezeProblem, frozen } from "../core/freeze.ts";
 import type { Check } from "../core/policy.ts";
 import { policyProblems } from "../core/valid.ts";
 import { formatThreshold, isBeyond } from "../core/verdict.ts";
-import type { Found, LintRule, PolicySubject } from "./lint.ts";
+import type { Found, LintRule, PolicySubject } from "./lint-rule.ts";
 
 const DAY = 86_400_000;
 /** A winter's day and half a year later: a window that is in force at both and at all ends is no window. */

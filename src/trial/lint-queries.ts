@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Check } from "../api/rollbackpolicy.ts";
 import { parseQuery, syntaxErrorAt } from "../signals/promql/parse.ts";
 import { expandPromql, expandUrl, TemplateError } from "../signals/template.ts";
-import type { Found, LintRule, PolicySubject } from "./lint.ts";
+import type { Found, LintRule, PolicySubject } from "./lint-rule.ts";
 
 /** Stands in for the variables, so that what they make can be parsed. */
 const SAMPLE = { namespace: "ns", name: "name", version: "name-1.0.0", revision: "1", window: "1m", workload: "name-r1" };

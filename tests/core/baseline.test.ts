@@ -1,9 +1,9 @@
 // What a comparison is made with: the hour of the day of the last healthy revision, the active one at the same time, the metric of the version.
 
 import { describe, expect, test } from "vitest";
-import { type CheckProfile, growProfile, readProfiles, writeProfiles } from "../../src/core/baseline.ts";
 import { evidenceFor } from "../../src/core/evidence.ts";
 import type { BaselineRule, Check } from "../../src/core/policy.ts";
+import { type CheckProfile, growProfile, readProfiles, writeProfiles } from "../../src/core/profile.ts";
 import { addReading, emptyWindow } from "../../src/core/window.ts";
 import { check, policy, proven, START, type World } from "./world.ts";
 

@@ -1,8 +1,9 @@
 // Every shape of what a check may have measured, and its one verdict. Data: the test judges it with the operator's own functions,
 // and docs/verdicts.md shows it.
 
+import type { Baseline } from "../../src/core/baseline.ts";
 import type { Check } from "../../src/core/policy.ts";
-import { type Baseline, type Judgement, judge, type Stage, type Verdict } from "../../src/core/verdict.ts";
+import { type Judgement, judge, type Stage, type Verdict } from "../../src/core/verdict.ts";
 import { addReading, emptyWindow, type Reading } from "../../src/core/window.ts";
 import { check } from "./world.ts";
 

@@ -1,10 +1,11 @@
 // From readings to verdicts, as tables. The same functions judge in the operator, after a restart and in a replay.
 
 import { describe, expect, test } from "vitest";
+import type { Baseline } from "../../src/core/baseline.ts";
 import { baselineLimits } from "../../src/core/baseline.ts";
 import type { BaselineRule, Check, Threshold } from "../../src/core/policy.ts";
 import { resolvePolicy } from "../../src/core/resolve.ts";
-import { actsFully, type Baseline, judge, type Stage } from "../../src/core/verdict.ts";
+import { actsFully, judge, type Stage } from "../../src/core/verdict.ts";
 import { addReading, emptyWindow, type Reading } from "../../src/core/window.ts";
 import { check } from "./world.ts";
 

@@ -126,3 +126,18 @@ test("imports of our files name them with their ending, and packages of Node by 
   );
   expect(wrong).toEqual([]);
 });
+
+test("no files import each other in a circle, not even for types", () => {
+  const targets = new Map(SOURCES.map((file) => [file, imports(file).flatMap(({ target }) => target ?? [])]));
+  const done = new Set<string>();
+  const circles: string[] = [];
+  const walk = (file: string, path: readonly string[]) => {
+    const at = path.indexOf(file);
+    if (at >= 0) circles.push([...path.slice(at), file].join(" → "));
+    if (at >= 0 || done.has(file)) return;
+    for (const target of targets.get(file) ?? []) walk(target, [...path, file]);
+    done.add(file);
+  };
+  for (const file of SOURCES) walk(file, []);
+  expect(circles).toEqual([]);
+});

@@ -1,7 +1,7 @@
 // What a proven revision measures by the hour of the day is kept with it, a few writes a day, and is what the next one is compared with.
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { readProfiles } from "../../src/core/baseline.ts";
+import { readProfiles } from "../../src/core/profile.ts";
 import { IDS, type Simulation } from "./simulated.ts";
 import { begin, closeAll, pinned, prepare, version, writesFrom } from "./story.ts";
 

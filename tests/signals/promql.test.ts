@@ -2,9 +2,10 @@
 
 import { describe, expect, it } from "vitest";
 import { QueryError } from "../../src/signals/promql/ast.ts";
-import { evaluate, type Labels, type Series } from "../../src/signals/promql/evaluate.ts";
+import { evaluate } from "../../src/signals/promql/evaluate.ts";
 import { durationMs, parseNumber, unquote } from "../../src/signals/promql/literals.ts";
 import { parseQuery } from "../../src/signals/promql/parse.ts";
+import type { Labels, Series } from "../../src/signals/promql/series.ts";
 
 /** A minute of samples every 15 s, the newest at 60 s. */
 const TIMES = [0, 15_000, 30_000, 45_000, 60_000];

@@ -6,14 +6,8 @@ import type { MetricSourceSpec } from "../../src/api/metricsource.ts";
 import { type ModelDeployment, ModelDeploymentSpecSchema } from "../../src/api/modeldeployment.ts";
 import { type RollbackPolicy, type RollbackPolicySpec, RollbackPolicySpecSchema } from "../../src/api/rollbackpolicy.ts";
 import { resolvePolicy } from "../../src/core/resolve.ts";
-import {
-  type DeploymentSubject,
-  lintDeployment,
-  lintPolicy,
-  type PolicySubject,
-  RULES_FOR_DEPLOYMENTS,
-  RULES_FOR_POLICIES,
-} from "../../src/trial/lint.ts";
+import { lintDeployment, lintPolicy, RULES_FOR_DEPLOYMENTS, RULES_FOR_POLICIES } from "../../src/trial/lint.ts";
+import type { DeploymentSubject, PolicySubject } from "../../src/trial/lint-rule.ts";
 import { read } from "../house/files.ts";
 
 const QUERY = 'sum(rate(x{pod=~"${workload}-.+"}[${window}]))';

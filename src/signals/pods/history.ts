@@ -1,6 +1,6 @@
 // What was scraped from one pod: the series that some query reads, as far back as the longest range asked. Bounded.
 
-import { type Labels, labelKey, type Series } from "../promql/evaluate.ts";
+import { type Labels, labelKey, type Series } from "../promql/series.ts";
 import type { ScrapedSample } from "./exposition.ts";
 
 /** More series than this of the asked metrics are refused: a runaway label must not take the operator's memory. */

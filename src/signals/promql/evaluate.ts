@@ -3,29 +3,11 @@
 
 import { type BinaryOp, type Expr, QueryError, type RangeFunction, type SelectorExpr } from "./ast.ts";
 import { histogramQuantile } from "./histogram.ts";
-
-export type Labels = Readonly<Record<string, string>>;
-
-/** A series of samples, oldest first; times in ms epoch. `times` and `values` have the same length. */
-export interface Series {
-  labels: Labels;
-  times: readonly number[];
-  values: readonly number[];
-  /** Its newest sample is of the newest scrape: it still exists. Only then an instant selector sees it. */
-  live: boolean;
-}
+import { type Element, type Labels, labelKey, type Series } from "./series.ts";
 
 export interface Samples {
   /** All kept series of a metric (labels without `__name__`). */
   series(metric: string): readonly Series[];
-}
-
-/** One element of an instant vector. `at` is the sample's own time, ms epoch. */
-export interface Element {
-  metric?: string;
-  labels: Labels;
-  value: number;
-  at: number;
 }
 
 export type Value = { type: "scalar"; value: number } | { type: "vector"; elements: readonly Element[] };
@@ -151,15 +133,6 @@ function reduce(fn: Exclude<RangeFunction, "rate" | "increase">, values: readonl
 // As in Prometheus, NaN loses against any number.
 const smaller = (a: number, b: number) => (b < a || Number.isNaN(a) ? b : a);
 const larger = (a: number, b: number) => (b > a || Number.isNaN(a) ? b : a);
-
-/** A key that two label sets share only if they are equal. */
-export function labelKey(labels: Labels): string {
-  return JSON.stringify(
-    Object.keys(labels)
-      .sort()
-      .map((name) => [name, labels[name]]),
-  );
-}
 
 function aggregate(expr: Extract<Expr, { type: "aggregate" }>, elements: readonly Element[]): Element[] {
   const names = new Set(expr.labels);

@@ -1,7 +1,7 @@
 // histogram_quantile over classic buckets, step by step as Prometheus does it (promql/quantile.go, bucketQuantile).
 
-import { type Element, labelKey } from "./evaluate.ts";
 import { parseNumber } from "./literals.ts";
+import { type Element, labelKey } from "./series.ts";
 
 interface Bucket {
   upper: number;
