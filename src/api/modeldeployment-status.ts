@@ -54,7 +54,14 @@ export type RevisionRef = z.infer<typeof RevisionRefSchema>;
 
 export const DesiredRefSchema = RevisionRefSchema.partial()
   .required({ version: true })
-  .extend({ deprecated: z.boolean().optional().describe("The version is deprecated; it was said once for this pin.") });
+  .extend({
+    deprecated: z.boolean().optional().describe("The version is deprecated; it was said once for this pin."),
+    versionHash: z
+      .string()
+      .max(128)
+      .optional()
+      .describe("Hash of the weights and serving settings of the version as it was pinned."),
+  });
 /** What the pin means; only `version` while it names no usable version. */
 export type DesiredRef = z.infer<typeof DesiredRefSchema>;
 

@@ -4,7 +4,7 @@
 import { formatDuration, parseDuration } from "../api/common.ts";
 import { childName } from "../api/names.ts";
 import { type Decision, decide } from "../core/decide.ts";
-import { checksFor, judgedFrom, stageOf } from "../core/evidence.ts";
+import { checksFor, judgedFrom, judgingSince, stageOf } from "../core/evidence.ts";
 import { plan } from "../core/plan.ts";
 import type { RevisionRef, Snapshot } from "../core/snapshot.ts";
 import type { EventRecorder } from "../kube/events.ts";
@@ -228,6 +228,7 @@ export function jobsOf(
     return checksFor(policy, stage).map((check) => ({
       check,
       revision: ref.revision,
+      since: judgingSince(ref),
       judgedFrom: from,
       stage,
       // What was measured while another policy was in force is not judged by this one.

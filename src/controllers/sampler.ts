@@ -15,7 +15,9 @@ import { firstOfJudging, nextSlot, refillSpan } from "./schedule.ts";
 export interface Job {
   check: Check;
   revision: number;
-  /** ms epoch; see `judgedFrom` in core/evidence.ts. */
+  /** When its judging began, ms epoch; see `judgingSince` in core/evidence.ts. */
+  since: number;
+  /** When its samples begin to count, ms epoch; see `judgedFrom` there. */
   judgedFrom: number;
   stage: Stage;
   /**
@@ -106,9 +108,9 @@ export class Sampler {
       if (!entry) this.#begin(key, subject, job, known === undefined);
       else {
         entry.job = job;
-        if (isCurrent(entry.window, job.check, job.judgedFrom)) continue;
+        if (isCurrent(entry.window, job.check, job.since)) continue;
         // A judging that begins, or a check that changed: neither waits for the old timer, nor takes anything of the past.
-        entry.window = emptyWindow(job.check, job.judgedFrom);
+        entry.window = emptyWindow(job.check, job.judgedFrom, job.since);
         this.#start(key, subject, entry);
       }
     }
@@ -136,7 +138,7 @@ export class Sampler {
 
   /** @param first this process did not know the deployment before: what is judged already was judged by another */
   #begin(key: string, subject: Subject, job: Job, first: boolean): void {
-    const window = emptyWindow(job.check, job.judgedFrom);
+    const window = emptyWindow(job.check, job.judgedFrom, job.since);
     const entry: Entry = { job, window, abort: new AbortController(), dueAt: 0, askedAt: Number.NEGATIVE_INFINITY };
     subject.entries.set(idOf(job), entry);
     const source = first ? this.#historyOf(job) : undefined;
@@ -227,7 +229,7 @@ export class Sampler {
     if (check.source !== undefined) this.#deps.onReading(check.source, reading.kind, took / 1000, reading.message);
     if (entry.abort.signal.aborted) return;
     // While it was asked, the judging may have begun anew: an answer to the old question is thrown away.
-    if (entry.job === job || isCurrent(entry.window, check, job.judgedFrom)) addReading(entry.window, entry.job.check, reading);
+    if (entry.job === job || isCurrent(entry.window, check, job.since)) addReading(entry.window, entry.job.check, reading);
     if (entry.timer === timer) this.#next(key, subject, entry);
     this.#deps.onSample(key, noticeOf(check, revision, reading));
   }

@@ -38,19 +38,24 @@ export function stageOf(status: ModelDeploymentStatus, revision: number): Stage 
   return status.active.baking || verifying ? "Bake" : "Guard";
 }
 
-/** From when on a revision's samples are judged, ms epoch; see the field `judgedFrom`. */
+/** When the judging of a revision began, ms epoch; see the field `judgedFrom`. */
+export function judgingSince(ref: RevisionRef): number {
+  return Date.parse(ref.judgedFrom ?? ref.since ?? new Date(0).toISOString());
+}
+
+/** From when on a revision's samples count, ms epoch: after its warm-up. */
 export function judgedFrom(ref: RevisionRef, policy: Policy): number {
-  return Date.parse(ref.judgedFrom ?? ref.since ?? new Date(0).toISOString()) + policy.warmupMs;
+  return judgingSince(ref) + policy.warmupMs;
 }
 
 /** Judges every check of one revision that the status names. */
 export function evidenceFor(snapshot: Snapshot, status: ModelDeploymentStatus, ref: RevisionRef): Evidence {
   const { policy } = snapshot;
   const stage = stageOf(status, ref.revision);
-  const from = judgedFrom(ref, policy);
+  const since = judgingSince(ref);
   const healthy = lastHealthyOther(snapshot.revisions, ref.revision)?.baseline ?? [];
   const findings = checksFor(policy, stage).map((check): Finding => {
-    const window = snapshot.windows[ref.revision]?.find((one) => one.check === check.name && isCurrent(one, check, from));
+    const window = snapshot.windows[ref.revision]?.find((one) => one.check === check.name && isCurrent(one, check, since));
     const baseline = baselineFor(check, snapshot, status, ref.revision);
     const judgement = judge(check, window, baseline, stage);
     const wanted = policy.actions[check.severity];

@@ -33,6 +33,11 @@ export function revisionHash(content: RevisionContent): string {
     .slice(0, DIGITS);
 }
 
+/** Hash of what a ModelVersion gives to a revision: its weights and its serving settings, whatever the deployment adds. */
+export function versionHash({ artifact, serving }: RevisionContent): string {
+  return revisionHash({ artifact, ...(serving === undefined ? {} : { serving }), template: null, configMaps: {} });
+}
+
 /** Hash of what a ConfigMap holds, whatever it is called. */
 export function configMapHash(content: { data?: Record<string, string>; binaryData?: Record<string, string> }): string {
   const text = canonicalize({ data: content.data ?? {}, binaryData: content.binaryData ?? {} }) ?? "";

@@ -30,7 +30,9 @@ export interface Sample {
 export interface CheckWindow {
   check: string;
   fingerprint: string;
-  /** Readings before this time were not judged (warm-up), ms epoch. */
+  /** When this judging began, ms epoch: what tells it from the one before. */
+  since: number;
+  /** Readings before this time were not judged: the warm-up, as it was when the judging began, ms epoch. */
   judgedFrom: number;
   /** The newest usable samples, oldest first; at most KEPT. */
   samples: Sample[];
@@ -64,10 +66,11 @@ const STEP_MS = 60_000;
 /** Of two samples nearer than this share of their window the later one is the same burst again; timers are late by less. */
 const DISTANCE = 0.9;
 
-export function emptyWindow(check: Check, judgedFrom: number): CheckWindow {
+export function emptyWindow(check: Check, judgedFrom: number, since = judgedFrom): CheckWindow {
   return {
     check: check.name,
     fingerprint: check.fingerprint,
+    since,
     judgedFrom,
     samples: [],
     count: 0,
@@ -82,9 +85,12 @@ export function emptyWindow(check: Check, judgedFrom: number): CheckWindow {
   };
 }
 
-/** True where the window's samples were taken for this very check and this judging. */
-export function isCurrent(window: CheckWindow, check: Check, judgedFrom: number): boolean {
-  return window.fingerprint === check.fingerprint && window.judgedFrom === judgedFrom;
+/**
+ * True where the window's samples were taken for this very check and this judging.
+ * @param since when the judging began, without the warm-up: another warm-up leaves windows alone
+ */
+export function isCurrent(window: CheckWindow, check: Check, since: number): boolean {
+  return window.fingerprint === check.fingerprint && window.since === since;
 }
 
 /**

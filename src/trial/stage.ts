@@ -6,16 +6,18 @@ import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
 import { REQUESTS } from "../api/names.ts";
 import { noteRestarts, type RestartHistory, restartedShare, unreadyShare } from "../core/builtin.ts";
 import { type Decision, decide } from "../core/decide.ts";
-import { checksFor, judgedFrom, stageOf } from "../core/evidence.ts";
+import { checksFor, judgedFrom, judgingSince, stageOf } from "../core/evidence.ts";
 import { artifactDigest, revisionHash } from "../core/hash.ts";
 import { type Plan, plan } from "../core/plan.ts";
 import type { Check, Policy } from "../core/policy.ts";
-import type { Pin, PodFacts, ProbeFacts, Snapshot } from "../core/snapshot.ts";
+import type { Pin, PodFacts, ProbeFacts, RevisionRef, Snapshot } from "../core/snapshot.ts";
 import { addReading, type CheckWindow, emptyWindow, isCurrent, type Reading } from "../core/window.ts";
 import { type Ailment, type PodBehaviour, StageCluster } from "./cluster.ts";
 
 export interface StageVersion {
   digest: string;
+  /** Its serving settings. */
+  serving?: object;
   revoked?: boolean;
   /** What revoked it where its ModelVersion did not, such as `ClusterRollbackPolicy security`. */
   revokedBy?: string;
@@ -116,7 +118,12 @@ export class Stage implements PodBehaviour {
     if (version.revoked)
       return { state: "Revoked", version: name, ...(version.revokedBy === undefined ? {} : { by: version.revokedBy }) };
     if (version.model !== undefined) return { state: "OtherModel", version: name, model: version.model };
-    const content = { artifact: { uri: "x", digest: version.digest }, template: this.deployment.spec.template, configMaps: {} };
+    const content = {
+      artifact: { uri: "x", digest: version.digest },
+      ...(version.serving ? { serving: version.serving } : {}),
+      template: this.deployment.spec.template,
+      configMaps: {},
+    };
     const digest = artifactDigest({ digest: version.digest });
     return {
       state: "Usable",
@@ -173,31 +180,31 @@ export class Stage implements PodBehaviour {
 
   /** Asks each check that is due of each judged revision. */
   #sample(): void {
-    for (const [id, check, revision, version, from] of this.#judged()) {
+    for (const [id, check, ref] of this.#judged()) {
       let window = this.windows.get(id);
-      if (!window || !isCurrent(window, check, from)) {
-        window = emptyWindow(check, from);
+      const since = judgingSince(ref);
+      if (!window || !isCurrent(window, check, since)) {
+        window = emptyWindow(check, judgedFrom(ref, this.policy), since);
         this.windows.set(id, window);
       }
       const asked = this.#askedAt.get(id);
       // A sampler's timers go on when the clock is set back.
       if (asked !== undefined && this.now >= asked && this.now - asked < check.intervalMs) continue;
       this.#askedAt.set(id, this.now);
-      const answer = check.source === undefined ? this.#builtIn(check, revision) : this.measure(check, version, revision);
+      const answer =
+        check.source === undefined ? this.#builtIn(check, ref.revision) : this.measure(check, ref.version, ref.revision);
       if (answer) addReading(window, check, { at: this.now, ...answer });
     }
   }
 
-  #judged(): [id: string, check: Check, revision: number, version: string, from: number][] {
+  #judged(): [id: string, check: Check, ref: RevisionRef][] {
     const { status, policy } = this;
     return [status.active, status.candidate].flatMap((ref) =>
       ref
-        ? checksFor(policy, stageOf(status, ref.revision)).map((check): [string, Check, number, string, number] => [
+        ? checksFor(policy, stageOf(status, ref.revision)).map((check): [string, Check, RevisionRef] => [
             `${ref.revision}/${check.name}`,
             check,
-            ref.revision,
-            ref.version,
-            judgedFrom(ref, policy),
+            ref,
           ])
         : [],
     );

@@ -88,6 +88,7 @@ class Bed {
         .map((check) => ({
           check,
           revision: 1,
+          since: judgedFrom,
           judgedFrom,
           stage,
           countsFrom: judgedFrom,

@@ -2,6 +2,7 @@
 
 import { VERSION_WAIT_MS } from "../../api/defaults.ts";
 import { acted, type Context, held, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
+import { versionHash } from "../hash.ts";
 import type { Pin, RevisionRef } from "../snapshot.ts";
 import { closeRollout, openRollout, stall } from "../transitions.ts";
 
@@ -94,9 +95,11 @@ export const contentChanged: Rule = {
     const { status, snapshot } = context;
     const { pin } = snapshot;
     const desired = status.desired;
-    if (pin.state !== "Usable" || !desired || desired.version !== pin.version || !desired.artifactDigest) return undefined;
-    if (desired.artifactDigest === pin.artifactDigest) return undefined;
-    const message = `the ModelVersion ${pin.version} was made again with other weights (${pin.artifactDigest}); retry it or pin another version`;
+    if (pin.state !== "Usable" || !desired || desired.version !== pin.version) return undefined;
+    desired.versionHash ??= versionHash(pin.content);
+    if (desired.versionHash === versionHash(pin.content)) return undefined;
+    const what = desired.artifactDigest === pin.artifactDigest ? "other settings" : `other weights (${pin.artifactDigest})`;
+    const message = `the ModelVersion ${pin.version} was made again with ${what}; retry it or pin another version`;
     stall(context, "VersionContentChanged", message);
     return held("VersionContentChanged", message);
   },
@@ -120,6 +123,7 @@ export const newPin: Rule = {
         artifactDigest: pin.artifactDigest,
         since: iso(now),
         standing: "Unproven",
+        versionHash: versionHash(pin.content),
       };
     }
     warnOfDeprecation(context, pin);

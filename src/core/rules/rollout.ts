@@ -4,7 +4,7 @@ import { parseDuration } from "../../api/common.ts";
 import { BAKE_STARVED_FACTOR } from "../../api/defaults.ts";
 import { canaryOf, candidateSize, stepsLeft } from "../canary.ts";
 import { acted, type Context, elapsed, held, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
-import { account, breaches, describe, type Finding, judgedFrom, nameOf } from "../evidence.ts";
+import { account, breaches, describe, type Finding, judgingSince, nameOf } from "../evidence.ts";
 import { childFault, FETCH_CONTAINER, lateFault } from "../faults.ts";
 import { proveGate, switchGate } from "../gates.ts";
 import { trafficWaits } from "../limits.ts";
@@ -239,9 +239,9 @@ function measureBaseline(context: Context) {
   const { status, snapshot, now } = context;
   const active = status.active;
   if (!active) return [];
-  const from = judgedFrom(active, snapshot.policy);
+  const since = judgingSince(active);
   return snapshot.policy.checks.flatMap((check) => {
-    const window = snapshot.windows[active.revision]?.find((one) => one.check === check.name && isCurrent(one, check, from));
+    const window = snapshot.windows[active.revision]?.find((one) => one.check === check.name && isCurrent(one, check, since));
     const measured = window ? baselineOf(check, window) : undefined;
     return measured ? [{ ...measured, from: iso(window?.firstAt ?? now), to: iso(window?.lastAt ?? now) }] : [];
   });
