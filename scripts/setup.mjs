@@ -3,7 +3,7 @@
 // Node from 18 on can run it; the Node that Rollguard needs comes with the packages and runs the rest.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -16,6 +16,14 @@ function install() {
     .update(readFileSync(join(root, "package-lock.json")))
     .digest("hex");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === hash) return;
+  // `npm ci` empties the folder first, and would follow a link: another checkout would lose its packages.
+  if (lstatSync(join(root, "node_modules"), { throwIfNoEntry: false })?.isSymbolicLink()) {
+    console.error(
+      "rollguard: node_modules is a link to a folder that was not installed from this package-lock.json; installing would empty it.\n" +
+        "Remove the link, or run `npm run setup` in the checkout that it leads to.",
+    );
+    process.exit(1);
+  }
   console.error("rollguard: installing the packages of package-lock.json (the first time only; about half a minute) …");
   const npm = process.env.npm_execpath;
   const args = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
