@@ -147,7 +147,10 @@ async function asked(
     if (!known || known.intervalMs > check.intervalMs) checks.set(check.name, check);
   }
   const read = async (source: Source, check: Check) => {
-    if (!source.readRange) throw new CliError(`the source of ${check.name} has no history to replay`);
+    if (!source.readRange)
+      throw new CliError(`the source of ${check.name} has no history to replay: Pods and Web sources keep none`, [
+        "--source or --prometheus names a Prometheus that scrapes the same pods; --recording reads a file",
+      ]);
     const query = queryOf({ check, variables: variables(options, check) }, []);
     const readings = await source.readRange(query, { fromMs: from, toMs, stepMs: check.intervalMs }, io.signal);
     const [only] = readings;

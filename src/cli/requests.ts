@@ -118,7 +118,7 @@ export function request(
     const value = `${target}/${new Date(session.client.serverNow()).toISOString()}-${randomUUID().slice(0, 8)}`;
     const annotation = ANNOTATIONS[kind];
     const plain = options.output === "json" || options.output === "yaml";
-    if (!plain) io.out(`${willHappen(kind, mdep, target)}\n`);
+    if (!plain) io.out(`unless it is refused: ${willHappen(kind, mdep, target)}\n`);
     await write(session, mdep, { [annotation]: value, ...(options.reason ? { [ANNOTATIONS.changeCause]: options.reason } : {}) });
     if (!plain) io.out(`asked: ${annotation}: ${value}\n`);
     const result: Result = { request: annotation, value, handled: false };

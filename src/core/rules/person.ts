@@ -113,7 +113,10 @@ function resolve(context: Context, target: string): KnownRevision | string {
         : latest(others.filter((one) => one.version === target));
   if (!found) {
     const names = others.map((one) => `r${one.revision} (${one.version})`).join(", ") || "none";
-    return `no such revision to return to; known: ${names}`;
+    const { active } = status;
+    const serves = active && (target === `r${active.revision}` || (target !== "previous" && target === active.version));
+    const what = serves ? `r${active.revision} (${active.version}) serves already` : "no such revision to return to";
+    return `${what}; known: ${names}`;
   }
   if (found.revision === status.candidate?.revision) return `r${found.revision} is the candidate; promote it instead`;
   if (isQuarantined(status, found.hash)) return `r${found.revision} is quarantined; retry it first`;
