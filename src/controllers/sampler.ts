@@ -222,11 +222,14 @@ export class Sampler {
     const started = this.#deps.clock.monotonic();
     const { job, timer } = entry;
     const { check, revision } = job;
-    const reading = await this.#read(key, subject, entry).catch(
+    const source = check.source === undefined ? undefined : this.#deps.source(check, job.variables.namespace);
+    const reading = await this.#read(key, subject, entry, source).catch(
       (): Reading => ({ at: this.#deps.now(), kind: "Error", message: "the reading was given up" }),
     );
     const took = this.#deps.clock.monotonic() - started;
-    if (check.source !== undefined) this.#deps.onReading(check.source, reading.kind, took / 1000, reading.message);
+    // Only of a source that was asked: a policy may name any, and what is said of a source is everybody's.
+    if (check.source !== undefined && typeof source === "object")
+      this.#deps.onReading(check.source, reading.kind, took / 1000, reading.message);
     if (entry.abort.signal.aborted) return;
     // While it was asked, the judging may have begun anew: an answer to the old question is thrown away.
     if (entry.job === job || isCurrent(entry.window, check, job.since)) addReading(entry.window, entry.job.check, reading);
@@ -234,11 +237,10 @@ export class Sampler {
     this.#deps.onSample(key, noticeOf(check, revision, reading));
   }
 
-  async #read(key: string, subject: Subject, entry: Entry): Promise<Reading> {
+  async #read(key: string, subject: Subject, entry: Entry, source: Source | string | undefined): Promise<Reading> {
     const { job } = entry;
     const { check } = job;
-    if (check.source === undefined) return this.#builtIn(key, subject, job);
-    const source = this.#deps.source(check, job.variables.namespace);
+    if (source === undefined) return this.#builtIn(key, subject, job);
     if (typeof source === "string") return { at: this.#deps.now(), kind: "Error", message: source };
     return source.read(queryOf(job, this.#deps.pods(key, job.revision, check.source).targets), entry.abort.signal);
   }

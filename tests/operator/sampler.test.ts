@@ -105,6 +105,33 @@ class Bed {
   }
 }
 
+test("what a policy says of a source that there is not, or that its namespace may not use, is told of no source", async () => {
+  const clock = new FakeClock();
+  const told: string[] = [];
+  const notices: SampleNotice[] = [];
+  const sampler = new Sampler({
+    clock,
+    now: () => clock.now(),
+    source: ({ source }) => `there is no MetricSource ${source}`,
+    pods: () => ({ facts: [], targets: [] }),
+    onSample: (_key, notice) => void notices.push(notice),
+    onReading: (source) => void told.push(source),
+  });
+  closing.push(() => sampler.stop());
+  const policy = policyOf("30s");
+  const variables = { namespace: "default", name: "m", version: "v1", revision: "1", window: "1m", workload: "m-r1" };
+  const common = { revision: 1, judgedFrom: clock.now(), stage: "Guard" as const, policy, variables, graceMs: 0 };
+  sampler.follow(
+    "default/m",
+    policy.checks.map((check) => ({ ...common, check })),
+  );
+  await clock.advance(60_000);
+  // Still asked for, and known to be in error: it is said in the status of the deployment.
+  expect(notices.some(({ source }) => source === "prometheus")).toBe(true);
+  expect(sampler.windows("default/m")[1]?.find((one) => one.check === "check-1")?.latest?.message).toContain("no MetricSource");
+  expect(told).toEqual([]);
+});
+
 describe("few queries", () => {
   test("1,000 deployments with 3 checks at 30 s are at most 60 queries a minute", async () => {
     const bed = new Bed();
