@@ -39,7 +39,12 @@ export class Sources {
    */
   get(name: string, namespace: string, preset = false): Source | string {
     const object = this.#deps.caches.sources.get(undefined, name);
-    if (!object) return `there is no MetricSource ${name}`;
+    const made = this.#made.get(name);
+    if (!object) {
+      made?.source.close();
+      this.#made.delete(name);
+      return `there is no MetricSource ${name}`;
+    }
     if (!object.spec.namespaces.includes("*") && !object.spec.namespaces.includes(namespace)) {
       return `the MetricSource ${name} may not be used in the namespace ${namespace} (spec.namespaces)`;
     }
@@ -50,7 +55,6 @@ export class Sources {
       return `the MetricSource ${name} answers presets only: for other queries it needs spec.tenancy, or spec.freeQueries: true`;
     }
     const generation = `${object.metadata.uid}/${object.metadata.generation}`;
-    const made = this.#made.get(name);
     if (made?.generation === generation) return made.source;
     made?.source.close();
     const { client, clock, dispatcher, onQuery } = this.#deps;

@@ -9,6 +9,7 @@ import { systemClock } from "../../src/clock.ts";
 import { Caches } from "../../src/controllers/caches.ts";
 import { Sources } from "../../src/controllers/sources.ts";
 import { connect, type KubeClient } from "../../src/kube/client.ts";
+import { RESOURCES } from "../../src/kube/resources.ts";
 import { silentLogger } from "../../src/log.ts";
 import { ApiServer } from "../../src/sandbox/apiserver/index.ts";
 import type { Query } from "../../src/signals/types.ts";
@@ -115,4 +116,20 @@ test("a source without a proxy and without free queries answers presets, and one
   expect(typeof sources.get("closed", "fraud", true)).toBe("object");
   expect(sources.get("closed", "ranking", true)).toContain("may not be used");
   expect(sources.get("web", "fraud", true)).toContain("presets are PromQL");
+});
+
+test("a source that was deleted is closed: it asks nothing more, and holds no connection", async () => {
+  await client.create(source("going", {}));
+  const waitFor = async (holds: () => boolean) => {
+    for (let tries = 0; !holds() && tries < 500; tries++) await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(holds()).toBe(true);
+  };
+  await waitFor(() => typeof sources.get("going", "fraud") === "object");
+  const found = sources.get("going", "fraud");
+  if (typeof found === "string") throw new Error(found);
+  await client.delete(RESOURCES.metricSources, { name: "going" });
+  await waitFor(() => typeof sources.get("going", "fraud") === "string");
+  const before = seen.length;
+  expect((await found.read(query)).kind).toBe("Error");
+  expect(seen.length).toBe(before);
 });
