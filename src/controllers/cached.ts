@@ -3,7 +3,7 @@
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import { GROUP } from "../api/names.ts";
 import { configMapHash } from "../core/hash.ts";
-import type { ConfigMap, KubeObject, Pod } from "../kube/objects.ts";
+import type { ConfigMap, KubeObject, Node, Pod } from "../kube/objects.ts";
 
 /** A ModelDeployment as cached: who owns the field of its pin is read before the managed fields are dropped. */
 export type CachedDeployment = ModelDeployment & {
@@ -51,6 +51,13 @@ export function trimDeployment(object: CachedDeployment): CachedDeployment {
 export function trimConfigMap(object: ConfigMap): CachedConfigMap {
   const { apiVersion, kind, metadata } = object;
   return { apiVersion, kind, metadata, contentHash: configMapHash(object) };
+}
+
+/** Of a node only whether it is ready: what it says of its images alone is larger than a pod. */
+export function trimNode({ apiVersion, kind, metadata, status }: Node): Node {
+  const { name, uid, resourceVersion } = metadata;
+  const conditions = (status?.conditions ?? []).filter((one) => one.type === "Ready");
+  return { apiVersion, kind, metadata: { name, uid, resourceVersion }, status: { conditions } };
 }
 
 export function trimPod(pod: Pod): Pod {

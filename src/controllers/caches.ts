@@ -15,6 +15,7 @@ import type {
   Deployment,
   EndpointSlice,
   KubeObject,
+  Node,
   Pod,
   PodDisruptionBudget,
   Service,
@@ -29,6 +30,7 @@ import {
   splitKey,
   trimConfigMap,
   trimDeployment,
+  trimNode,
   trimPod,
 } from "./cached.ts";
 import { concernsPolicy, concernsVersion, namedKey, namesConfigMap, numbersOf, policiesChanged, versionsOf } from "./concerns.ts";
@@ -60,7 +62,7 @@ export class Caches {
   readonly configs: Reflector<RollguardConfig & KubeObject>;
   readonly sources: Reflector<MetricSource & KubeObject>;
   readonly configMaps: Reflector<CachedConfigMap>;
-  readonly nodes: Reflector<KubeObject & { status?: { conditions?: { type: string; status: string }[] } }>;
+  readonly nodes: Reflector<Node>;
   readonly namespaces: Reflector<KubeObject>;
   readonly children = new Owned<Deployment>();
   readonly pods = new Owned<Pod>();
@@ -149,7 +151,7 @@ export class Caches {
         trim: (object) => trimConfigMap(object as unknown as ConfigMap),
       },
     );
-    this.nodes = this.#watch(RESOURCES.nodes, () => undefined, { cluster: true });
+    this.nodes = this.#watch<Node>(RESOURCES.nodes, () => undefined, { cluster: true, trim: trimNode });
     this.namespaces = this.#watch(
       RESOURCES.namespaces,
       (object, previous) => {

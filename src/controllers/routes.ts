@@ -106,8 +106,15 @@ async function hasRoutes(client: KubeClient, signal: AbortSignal): Promise<boole
 }
 
 /** The two backends of a deployment in one list of a route, where it names both. */
-function pairIn(refs: readonly BackendRef[] | undefined, deployment: string): { main: number; preview: number } | undefined {
-  const of = (name: string) => (refs ?? []).findIndex((ref) => ref.name === name && (ref.kind ?? "Service") === "Service");
+function pairIn(
+  refs: readonly BackendRef[] | undefined,
+  deployment: string,
+  namespace: string | undefined,
+): { main: number; preview: number } | undefined {
+  // A Service of another namespace may have the same name.
+  const isHere = (ref: BackendRef) => (ref.namespace ?? namespace) === namespace && (ref.group ?? "") === "";
+  const of = (name: string) =>
+    (refs ?? []).findIndex((ref) => ref.name === name && (ref.kind ?? "Service") === "Service" && isHere(ref));
   const main = of(deployment);
   const preview = of(previewName(deployment));
   return main < 0 || preview < 0 ? undefined : { main, preview };
@@ -127,7 +134,7 @@ export function routeFacts(
   const ours = isControlledBy(route, uid);
   const lists = (route.spec.rules ?? []).map((rule) => rule.backendRefs ?? []);
   const shares = lists.flatMap((refs) => {
-    const pair = pairIn(refs, name);
+    const pair = pairIn(refs, name, route.metadata.namespace);
     if (!pair) return [];
     const [main, preview] = [refs[pair.main]?.weight ?? 1, refs[pair.preview]?.weight ?? 1];
     return [percent(preview, main + preview)];
@@ -221,7 +228,7 @@ export function httpRoute(deployment: ModelDeployment, weight: number, decision:
 export function weightsPatch(route: HttpRoute, deployment: string, weight: number, decision: number): object[] {
   const changes = (route.spec.rules ?? []).flatMap((rule, index) => {
     const refs = rule.backendRefs ?? [];
-    const pair = pairIn(refs, deployment);
+    const pair = pairIn(refs, deployment, route.metadata.namespace);
     const path = `/spec/rules/${index}/backendRefs`;
     if (!pair) return [];
     if (refs[pair.main]?.weight === 100 - weight && refs[pair.preview]?.weight === weight) return [];

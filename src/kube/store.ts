@@ -18,6 +18,9 @@ export interface StoreOptions<T> {
   logger: Logger;
 }
 
+/** Where `kubectl apply` keeps what it applied; the content of a ConfigMap, too. */
+const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
+
 /** What became of an event. */
 export type Applied =
   /** The store changed. */
@@ -127,8 +130,9 @@ export class Store<T extends KubeObject> {
     } catch (error) {
       this.#options.logger.error({ key: keyText(keyOf(object)), error: sanitizeLine(String(error)) }, "trimming failed");
     }
-    // Most of an object's size, and nothing that a cache is asked for.
+    // Most of an object's size, and nothing that a cache is asked for; the annotation is all that was applied, once more.
     delete trimmed.metadata.managedFields;
+    delete trimmed.metadata.annotations?.[LAST_APPLIED];
     return trimmed;
   }
 }

@@ -101,6 +101,23 @@ describe("a reflector", () => {
     await r.reflector.stop();
   });
 
+  test("keeps no copy of what kubectl applied: a ConfigMap's content is in it", async () => {
+    const r = setUp({});
+    const annotations = { "kubectl.kubernetes.io/last-applied-configuration": '{"data":{"x":"secret"}}', note: "kept" };
+    const object = (name: string): ConfigMap => ({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name, namespace: "default", annotations },
+    });
+    await r.client.create(object("a"));
+    r.reflector.start();
+    await settle();
+    await r.client.create(object("b"));
+    await settle();
+    for (const name of ["a", "b"]) expect(r.reflector.get("default", name)?.metadata.annotations).toEqual({ note: "kept" });
+    await r.reflector.stop();
+  });
+
   test("410 costs one relist, as an answer and as an event, and tells the differences", async () => {
     const r = setUp();
     r.put("kept", "1");
