@@ -120,7 +120,15 @@ test("what a policy says of a source that there is not, or that its namespace ma
   closing.push(() => sampler.stop());
   const policy = policyOf("30s");
   const variables = { namespace: "default", name: "m", version: "v1", revision: "1", window: "1m", workload: "m-r1" };
-  const common = { revision: 1, judgedFrom: clock.now(), stage: "Guard" as const, policy, variables, graceMs: 0 };
+  const common = {
+    revision: 1,
+    since: clock.now(),
+    judgedFrom: clock.now(),
+    stage: "Guard" as const,
+    policy,
+    variables,
+    graceMs: 0,
+  };
   sampler.follow(
     "default/m",
     policy.checks.map((check) => ({ ...common, check })),
