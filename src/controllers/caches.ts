@@ -42,8 +42,8 @@ export interface CachesOptions {
   client: KubeClient;
   clock: Clock;
   logger: Logger;
-  /** One namespace, or undefined for all. */
-  namespace?: string;
+  /** What is in others is not held. Absent: all of them. One is watched alone; of several, the whole cluster is watched. */
+  namespaces?: readonly string[] | undefined;
   /** A deployment that may have to do something. */
   onChange(key: string): void;
   /** A version whose status may have to change. */
@@ -160,12 +160,12 @@ export class Caches {
       },
       { cluster: true },
     );
-    const { client, clock, logger, namespace } = options;
+    const { client, clock, logger } = options;
     this.routes = new RouteWatch({
       client,
       clock,
       logger,
-      ...(namespace === undefined ? {} : { namespace }),
+      ...this.#scope(),
       onRoute: (key) => {
         const { namespace: where, name } = splitKey(key);
         if (this.deployments.get(where, name)) onChange(key);
@@ -202,13 +202,13 @@ export class Caches {
     onChange: (object: T, previous: T | undefined) => void,
     more: { trim?: (object: T) => T; cluster?: boolean; labelSelector?: string } = {},
   ): Reflector<T> {
-    const { client, clock, logger, namespace } = this.#options;
+    const { client, clock, logger } = this.#options;
     const reflector = new Reflector<T>({
       client,
       resource,
       clock,
       logger,
-      ...(namespace === undefined || more.cluster ? {} : { namespace }),
+      ...(more.cluster ? {} : this.#scope()),
       ...(more.labelSelector === undefined ? {} : { labelSelector: more.labelSelector }),
       ...(more.trim ? { trim: more.trim } : {}),
       onChange: (_type, _key, object, previous) => onChange(object, previous),
@@ -218,14 +218,14 @@ export class Caches {
   }
 
   #owned<T extends KubeObject>(resource: Resource, into: Owned<T> | ((object: T) => Owned<T>), trim?: (object: T) => T): void {
-    const { client, clock, logger, namespace, onChange } = this.#options;
+    const { client, clock, logger, onChange } = this.#options;
     const reflector = new Reflector<T>({
       client,
       resource,
       clock,
       logger,
       labelSelector: LABELS.deployment,
-      ...(namespace === undefined ? {} : { namespace }),
+      ...this.#scope(),
       ...(trim ? { trim } : {}),
       onChange: (type, _key, object, previous) => {
         const place = (one: T) => (typeof into === "function" ? into(one) : into);
@@ -236,6 +236,16 @@ export class Caches {
       },
     });
     this.#all.push(reflector as unknown as Reflector<KubeObject>);
+  }
+
+  /** Which objects of namespaces are watched and held. */
+  #scope(): { namespace?: string; holds?: (object: KubeObject) => boolean } {
+    const { namespaces } = this.#options;
+    if (namespaces === undefined) return {};
+    const [only, ...others] = namespaces;
+    if (only !== undefined && others.length === 0) return { namespace: only };
+    const held = new Set(namespaces);
+    return { holds: ({ metadata }) => held.has(metadata.namespace ?? "") };
   }
 
   #each(object: KubeObject, concerns: (deployment: CachedDeployment) => boolean): void {

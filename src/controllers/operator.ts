@@ -16,7 +16,6 @@ import { userAgent } from "../version.ts";
 import { WorkQueue } from "../workqueue/queue.ts";
 import { runWorkers } from "../workqueue/worker.ts";
 import type { Executor } from "./apply.ts";
-import { splitKey } from "./cached.ts";
 import { Caches } from "./caches.ts";
 import { revisionOf } from "./facts.ts";
 import { Memory } from "./memory.ts";
@@ -155,8 +154,6 @@ async function lead(
   const versions = new WorkQueue({ clock });
   const named = new WorkQueue({ clock });
   const memory = new Memory();
-  const { namespaces } = options;
-  const isWatched = (key: string) => namespaces === undefined || namespaces.includes(splitKey(key).namespace);
   const assertLeading = () => {
     if (remainingMs() < WRITE_LIMIT_MS) throw new NotLeading("the lease is not held for long enough to finish a write");
   };
@@ -164,10 +161,8 @@ async function lead(
     client,
     clock,
     logger,
-    ...(options.namespaces?.length === 1 ? { namespace: options.namespaces[0] } : {}),
-    onChange: (key) => {
-      if (isWatched(key)) queue.add(key);
-    },
+    namespaces: options.namespaces,
+    onChange: (key) => queue.add(key),
     // Many deployments of one version change together: one write for all of them.
     onVersion: (key) => versions.addAfter(key, GATHER_MS),
     onNamed: (key) => named.addAfter(key, GATHER_MS),

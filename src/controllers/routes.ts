@@ -7,7 +7,7 @@ import { type Clock, sleep } from "../clock.ts";
 import { percent } from "../core/canary.ts";
 import type { RouteFacts } from "../core/snapshot.ts";
 import type { KubeClient } from "../kube/client.ts";
-import type { BackendRef, HttpRoute } from "../kube/objects.ts";
+import type { BackendRef, HttpRoute, KubeObject } from "../kube/objects.ts";
 import { Reflector } from "../kube/reflector.ts";
 import { RESOURCES } from "../kube/resources.ts";
 import type { Logger } from "../log.ts";
@@ -23,6 +23,7 @@ export interface RouteWatchOptions {
   clock: Clock;
   logger: Logger;
   namespace?: string;
+  holds?: (object: KubeObject) => boolean;
   /** Another state of the route of this namespace and name. */
   onRoute(key: string): void;
   /** It has become known whether the cluster has the kind. */
@@ -39,13 +40,14 @@ export class RouteWatch {
 
   constructor(options: RouteWatchOptions) {
     this.#options = options;
-    const { client, clock, logger, namespace } = options;
+    const { client, clock, logger, namespace, holds } = options;
     this.#reflector = new Reflector<HttpRoute>({
       client,
       resource: RESOURCES.httpRoutes,
       clock,
       logger,
       ...(namespace === undefined ? {} : { namespace }),
+      holds,
       onChange: (_type, key) => options.onRoute(key),
     });
   }

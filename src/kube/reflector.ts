@@ -17,6 +17,8 @@ export interface ReflectorOptions<T extends KubeObject> {
   namespace?: string;
   labelSelector?: string;
   fieldSelector?: string;
+  /** Only these objects are held and told of; the answer must not change in an object's life. Absent: all. */
+  holds?: ((object: T) => boolean) | undefined;
   /** Keeps only the named fields of an object; managedFields are dropped after it in any case. */
   trim?: (object: T) => T;
   clock: Clock;
@@ -142,13 +144,14 @@ export class Reflector<T extends KubeObject> {
     const { client, resource } = this.#options;
     const all = await client.listAll<T>(resource, { ...this.#selection(), timeoutMs: PATIENCE_MS, signal: this.#stop.signal });
     this.#contact();
-    this.#store.swap(all.items);
+    const { holds } = this.#options;
+    this.#store.swap(holds ? all.items.filter(holds) : all.items);
     this.#synced.resolve();
     return { name: "Watching", resourceVersion: all.resourceVersion };
   }
 
   async #watch(from: string): Promise<ReflectorState> {
-    const { client, clock, resource } = this.#options;
+    const { client, clock, resource, holds = () => true } = this.#options;
     const opened = clock.monotonic();
     const random = this.#options.random ?? Math.random;
     const watchdog = this.#watchdog();
@@ -160,7 +163,7 @@ export class Reflector<T extends KubeObject> {
       for await (const event of client.watch<T>(resource, { ...this.#selection(), ...at })) {
         this.#contact();
         const version = event.type === "BOOKMARK" ? event.resourceVersion : event.object.metadata.resourceVersion;
-        if (event.type !== "BOOKMARK" && this.#store.apply(event, position) === "OutOfOrder") {
+        if (event.type !== "BOOKMARK" && holds(event.object) && this.#store.apply(event, position) === "OutOfOrder") {
           throw new ApiError("Gone", `watch ${resource.plural}: an event of ${version} after ${position}`);
         }
         if (version !== undefined && isNewer(version, position) !== false) {

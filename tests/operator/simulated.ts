@@ -4,6 +4,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { loadAll } from "js-yaml";
 import type { ModelDeployment } from "../../src/api/modeldeployment.ts";
+import type { OperatorOptions } from "../../src/config.ts";
 import { runOperator } from "../../src/controllers/operator.ts";
 import { connect, type KubeClient } from "../../src/kube/client.ts";
 import type { KubeObject } from "../../src/kube/objects.ts";
@@ -60,7 +61,7 @@ export class SimulatedOperator {
   #abort = new AbortController();
   #dead = false;
 
-  constructor(simulation: Simulation, name: string) {
+  constructor(simulation: Simulation, name: string, options: Pick<OperatorOptions, "namespaces"> = {}) {
     this.name = name;
     const { clock, server } = simulation;
     const dispatcher = new MemoryDispatcher(async (request) => {
@@ -79,6 +80,7 @@ export class SimulatedOperator {
         logLevel: "error",
         logFormat: "json",
         fetchImage: "rollguard",
+        ...options,
       },
       {
         logger: simulation.logger,
@@ -176,8 +178,8 @@ export class Simulation {
     this.tester = connect({ clock, dispatcher: this.server.dispatcher(), userAgent: "tester", fieldManager: "tester" });
   }
 
-  operator(): SimulatedOperator {
-    const operator = new SimulatedOperator(this, `operator-${this.#operators.length + 1}`);
+  operator(options?: Pick<OperatorOptions, "namespaces">): SimulatedOperator {
+    const operator = new SimulatedOperator(this, `operator-${this.#operators.length + 1}`, options);
     this.#operators.push(operator);
     return operator;
   }
