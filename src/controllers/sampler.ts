@@ -139,6 +139,7 @@ export class Sampler {
   /** @param first this process did not know the deployment before: what is judged already was judged by another */
   #begin(key: string, subject: Subject, job: Job, first: boolean): void {
     const window = emptyWindow(job.check, job.judgedFrom, job.since);
+    if (first && job.judgedFrom < this.#deps.now()) window.resumed = true;
     const entry: Entry = { job, window, abort: new AbortController(), dueAt: 0, askedAt: Number.NEGATIVE_INFINITY };
     subject.entries.set(idOf(job), entry);
     const source = first ? this.#historyOf(job) : undefined;

@@ -96,6 +96,10 @@ function explain(context: Context, phase: Phase): { reason: string; message: str
 
 /** The explanation, with what is to be warned of. */
 function said(context: Context, phase: Phase): { reason: string; message: string } {
+  const { before } = context;
+  // A breach that was held and is not known yet to be over, after a restart: what was said of it still stands.
+  const standing = ["Guarding", "Baking", "RolledBack"].includes(phase) && phase === before.phase && stillBreached(context);
+  if (standing && before.reason && before.message) return { reason: before.reason, message: before.message };
   const why = explain(context, phase);
   const { pin } = context.snapshot;
   if (pin.state !== "Usable" || !pin.deprecated) return why;
@@ -122,8 +126,30 @@ function named(found: readonly Finding[]): string {
   return found.map((one) => one.check.name).join(", ");
 }
 
+/** What the status said of a check before this process took the judging over, while that still stands. */
+function remembered({ before, snapshot }: Context, { check, judgement, resumed }: Finding, revision: number) {
+  if (!resumed || before.policy?.hash !== snapshot.policy.hash) return undefined;
+  return before.checks?.find(
+    (line) => line.name === check.name && line.revision === revision && line.threshold === judgement.threshold,
+  );
+}
+
+/** The findings of the active revision as people see them: a new process does not unsay what it does not know yet. */
+function shown(context: Context): readonly Finding[] {
+  const { active } = context;
+  return (active?.findings ?? []).map((finding) => {
+    const line = remembered(context, finding, active?.revision ?? 0);
+    return line ? { ...finding, judgement: { ...finding.judgement, verdict: line.verdict } } : finding;
+  });
+}
+
+/** A Critical breach that this process only knows of from the status. */
+function stillBreached(context: Context): boolean {
+  return shown(context).some((one) => one.resumed && one.judgement.verdict === "Breached" && one.check.severity === "Critical");
+}
+
 function healthy(context: Context): Value {
-  const findings = context.active?.findings ?? [];
+  const findings = shown(context);
   const bad = findings.filter((one) => one.judgement.verdict === "Breached");
   if (bad.length > 0) return value(false, "Breached", `beyond their limits: ${named(bad)}`);
   const unknown = findings.filter((one) => one.judgement.verdict !== "Healthy" && one.judgement.reason !== "NoBaseline");
@@ -133,7 +159,7 @@ function healthy(context: Context): Value {
 }
 
 function metrics(context: Context): Value {
-  const findings = context.active?.findings ?? [];
+  const findings = shown(context);
   const dark = findings.filter(
     ({ judgement }) =>
       judgement.verdict === "ProviderError" || (judgement.verdict === "NoData" && judgement.reason !== "NoBaseline"),
@@ -181,9 +207,7 @@ function wanted(context: Context, phase: Phase): Record<string, Value> {
   const { status, snapshot } = context;
   const why = said(context, phase);
   const row = PHASES[phase];
-  const breached = (context.active?.findings ?? []).some(
-    (one) => one.judgement.verdict === "Breached" && one.check.severity === "Critical",
-  );
+  const breached = shown(context).some((one) => one.judgement.verdict === "Breached" && one.check.severity === "Critical");
   // While a Critical breach is held the pinned version serves, but it is not ready, and something is still to come.
   const guardingBreach = phase === "Guarding" && breached;
   // Behind a Service that selects every pod, those of the candidate serve as well.
@@ -232,6 +256,8 @@ function checkLines(context: Context): NonNullable<ModelDeploymentStatus["checks
     const { check, judgement } = finding;
     const before = (status.checks ?? []).find((line) => line.name === check.name && line.revision === revision);
     if (before && before.verdict === judgement.verdict && before.threshold === judgement.threshold) return before;
+    const standing = remembered(context, finding, revision);
+    if (standing) return standing;
     return {
       name: check.name,
       revision,

@@ -6,7 +6,7 @@ import { baselineFor, lastHealthyOther } from "./baseline.ts";
 import type { Action, Check, Policy } from "./policy.ts";
 import type { RevisionRef, Snapshot } from "./snapshot.ts";
 import { actsFully, type Judgement, judge, type Stage } from "./verdict.ts";
-import { isCurrent } from "./window.ts";
+import { isCatchingUp, isCurrent } from "./window.ts";
 
 /** One check of one revision, judged. */
 export interface Finding {
@@ -15,6 +15,11 @@ export interface Finding {
   stage: Stage;
   /** What a breach of it does now. */
   action: Action;
+  /**
+   * Nothing is known yet since this process took the judging over from another: what the status says of the check still stands.
+   * For people; nothing is decided by it.
+   */
+  resumed?: true;
   /** What the last healthy revision measured, also where the check does not compare with it: people and records do. */
   reference?: number;
 }
@@ -61,7 +66,17 @@ export function evidenceFor(snapshot: Snapshot, status: ModelDeploymentStatus, r
     const wanted = policy.actions[check.severity];
     const action = wanted === "Rollback" && !actsFully(check, judgement, stage, baseline) ? "Hold" : wanted;
     const reference = healthy.find((one) => one.name === check.name)?.value;
-    return { check, judgement, stage, action, ...(reference === undefined ? {} : { reference }) };
+    const asked = snapshot.windows[ref.revision] !== undefined;
+    const few = judgement.verdict === "Insufficient" && judgement.reason !== "Undecided";
+    const resumed = few && (window ? isCatchingUp(window, check) : !asked);
+    return {
+      check,
+      judgement,
+      stage,
+      action,
+      ...(resumed ? { resumed: true } : {}),
+      ...(reference === undefined ? {} : { reference }),
+    };
   });
   return { revision: ref.revision, stage, findings };
 }

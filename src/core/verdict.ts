@@ -162,7 +162,16 @@ export function judge(check: Check, window: CheckWindow | undefined, baseline: B
     threshold: formatThreshold(check),
     ...(baseline.value === undefined ? {} : { baseline: baseline.value }),
   };
+  const noLimits = !check.threshold && !limits;
+  const noBaseline = {
+    verdict: "NoData",
+    reason: "NoBaseline",
+    message: `nothing to compare with: no usable baseline (${check.baseline?.from ?? "none"})`,
+    conclusive: 0,
+  } as const;
   if (!window || (window.count === 0 && window.unusable === 0)) {
+    // No sample would tell more.
+    if (noLimits && baseline.awaited === undefined) return { ...common, ...noBaseline, coveredMs: 0 };
     const words = window && window.trials > 0 ? tooFew(check, window, 0, false)?.message : undefined;
     return {
       ...common,
@@ -179,16 +188,10 @@ export function judge(check: Check, window: CheckWindow | undefined, baseline: B
     ...(check.kind === "Ratio" ? { trials: window.trials } : {}),
     ...(window.samples.length > 0 ? { value: window.samples.at(-1)?.value } : {}),
   };
-  if (!check.threshold && !limits) {
+  if (noLimits) {
     if (baseline.awaited !== undefined)
       return { ...progress, verdict: "Insufficient", reason: "AwaitingBaseline", conclusive: 0, message: baseline.awaited };
-    return {
-      ...progress,
-      verdict: "NoData",
-      reason: "NoBaseline",
-      conclusive: 0,
-      message: `nothing to compare with: no usable baseline (${check.baseline?.from ?? "none"})`,
-    };
+    return { ...progress, ...noBaseline };
   }
   const found = window.samples.map((sample) => ({ sample, finding: classify(sample, check, limits, stage) }));
   const conclusive = found.filter((entry) => entry.finding !== undefined);

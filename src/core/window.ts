@@ -32,6 +32,8 @@ export interface CheckWindow {
   fingerprint: string;
   /** When this judging began, ms epoch: what tells it from the one before. */
   since: number;
+  /** Another process began this judging: what it had seen is not here, unless the source has a history. */
+  resumed?: true;
   /** Readings before this time were not judged: the warm-up, as it was when the judging began, ms epoch. */
   judgedFrom: number;
   /** The newest usable samples, oldest first; at most KEPT. */
@@ -91,6 +93,15 @@ export function emptyWindow(check: Check, judgedFrom: number, since = judgedFrom
  */
 export function isCurrent(window: CheckWindow, check: Check, since: number): boolean {
   return window.fingerprint === check.fingerprint && window.since === since;
+}
+
+/**
+ * True while a window that a new process began has not had the time for as many samples as a verdict counts: that it says little
+ * is no news then.
+ */
+export function isCatchingUp(window: CheckWindow, check: Check): boolean {
+  const { resumed, firstAt, lastAt } = window;
+  return resumed === true && (lastAt ?? 0) - (firstAt ?? 0) <= 2 * check.breach.of * check.intervalMs;
 }
 
 /**

@@ -5,6 +5,7 @@ import type { ModelDeploymentStatus } from "../../src/api/modeldeployment-status
 import type { Decision } from "../../src/core/decide.ts";
 import { mayLead } from "../../src/core/phases.ts";
 import type { Check, Policy } from "../../src/core/policy.ts";
+import { emptyWindow } from "../../src/core/window.ts";
 import { Stage } from "../../src/trial/stage.ts";
 
 export const START = Date.parse("2026-11-24T10:00:00Z");
@@ -99,6 +100,18 @@ export class World extends Stage {
     const to = decision.status.phase;
     if (to !== undefined && !mayLead(before.phase, to))
       throw new Error(`illegal step from ${before.phase} to ${to} by ${decision.acted?.rule}`);
+  }
+
+  /** Another operator goes on: it has seen nothing, and its sources have no history. */
+  restart(): this {
+    const judged = [...this.windows];
+    this.windows.clear();
+    this.pass();
+    for (const [id, { check: name, judgedFrom, since }] of judged) {
+      const known = this.policy.checks.find((one) => one.name === name);
+      if (known) this.windows.set(id, { ...emptyWindow(known, judgedFrom, since), resumed: true });
+    }
+    return this;
   }
 
   /** The outcomes of the history, as "1 Rollout v1 Proven". */

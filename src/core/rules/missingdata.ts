@@ -13,7 +13,7 @@ interface Silent {
 }
 
 /** Since when a Critical check of the active revision gives nothing; undefined while it gives samples. */
-function silenceOf(context: Context, { check, judgement }: Finding): Silent | undefined {
+function silenceOf(context: Context, { check, judgement, resumed }: Finding): Silent | undefined {
   const { status, snapshot, now, before } = context;
   const { active } = status;
   if (!active || judgement.reason === "NoBaseline") return undefined;
@@ -22,7 +22,8 @@ function silenceOf(context: Context, { check, judgement }: Finding): Silent | un
   const leastMs = 2 * check.intervalMs;
   const noted = before.missingData?.checks.includes(check.name) ? Date.parse(before.missingData.since) : undefined;
   const dark = judgement.verdict === "ProviderError" || judgement.verdict === "NoData";
-  if (dark) return { check: check.name, since: last ?? noted ?? now, leastMs };
+  // After a restart what was silent is so until it is heard.
+  if (dark || (resumed && noted !== undefined)) return { check: check.name, since: last ?? noted ?? now, leastMs };
   const line = (before.checks ?? []).find((one) => one.name === check.name && one.revision === active.revision);
   const began = Math.max(judgedFrom(active, snapshot.policy), line?.verdict === "Insufficient" ? Date.parse(line.since) : now);
   const since = last ?? noted ?? began;
