@@ -1,12 +1,12 @@
 // The decision: an ordered list of small rules over one snapshot. The first rule that can act now acts; one that is held says why
 // and passes on, so that a new pin can always mend what has nowhere to return to. Pure: same snapshot, same time, same answer.
 
-import { isDeepStrictEqual } from "node:util";
 import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
 import { summarize } from "./conditions.ts";
 import type { Context, EventIntent, Held, Rule } from "./context.ts";
 import { breaches, type Evidence, evidenceFor } from "./evidence.ts";
 import { counted } from "./gates.ts";
+import { copyOf, sameJson } from "./plain.ts";
 import { lapseRecommendation } from "./recommendation.ts";
 import { tellBreaches } from "./rules/alerts.ts";
 import { canaryStep, keepApart, noteShare } from "./rules/canary.ts";
@@ -84,17 +84,6 @@ const DERIVED_STALLS = new Set([
 /** Two operators' ideas of the API server's time differ by less. ms. */
 const MAX_SKEW_MS = 60_000;
 
-/** Same text, whatever the order in which members were set. */
-function same(a: unknown, b: unknown): boolean {
-  // The quick answer is the usual one; only what seems to differ is compared as the JSON that would be written.
-  return isDeepStrictEqual(a, b) || JSON.stringify(a, sortKeys) === JSON.stringify(b, sortKeys);
-}
-
-function sortKeys(_key: string, value: unknown): unknown {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
 /**
  * Decides what the next status is.
  * @param now time of the API server, ms epoch
@@ -111,7 +100,7 @@ export function decide(snapshot: Snapshot, now: number): Decision {
   tellBreaches(context);
   summarize(context);
   truncateHistory(context.status, snapshot.deployment.spec.historyLimit ?? 50, snapshot.recorded);
-  const changed = !same(before, context.status);
+  const changed = !sameJson(before, context.status);
   const later = context.wake.filter((time) => time > now);
   return {
     status: changed ? context.status : before,
@@ -125,7 +114,7 @@ export function decide(snapshot: Snapshot, now: number): Decision {
 
 /** First what has happened to the traffic, then what the samples mean since then: a judging that begins anew forgets the old ones. */
 function begin(snapshot: Snapshot, before: ModelDeploymentStatus, now: number): Context {
-  const status = structuredClone(before);
+  const status = copyOf(before);
   const common = { snapshot, now, before, status, events: [], held: [], wake: [] };
   unstep(status, now);
   settle.apply({ ...common, active: undefined, candidate: undefined });

@@ -7,7 +7,7 @@ import { REQUESTS } from "../api/names.ts";
 import { noteRestarts, type RestartHistory, restartedShare, unreadyShare } from "../core/builtin.ts";
 import { type Decision, decide } from "../core/decide.ts";
 import { checksFor, judgedFrom, judgingSince, stageOf } from "../core/evidence.ts";
-import { artifactDigest, revisionHash } from "../core/hash.ts";
+import { artifactDigest, type RevisionContent, revisionHash } from "../core/hash.ts";
 import { type Plan, plan } from "../core/plan.ts";
 import type { Check, Policy } from "../core/policy.ts";
 import type { Pin, PodFacts, ProbeFacts, RevisionRef, Snapshot } from "../core/snapshot.ts";
@@ -67,6 +67,7 @@ export class Stage implements PodBehaviour {
   onDecision?: (decision: Decision, before: ModelDeploymentStatus) => void;
   #askedAt = new Map<string, number>();
   #restarts = new Map<number, RestartHistory>();
+  #content: { content: RevisionContent; hash: string } | undefined;
 
   /** @param spec of the deployment; what is left out is as the API server defaults it, with two replicas */
   constructor(input: { now: number; policy: Policy; spec?: Partial<ModelDeployment["spec"]>; stepMs?: number }) {
@@ -118,21 +119,26 @@ export class Stage implements PodBehaviour {
     if (version.revoked)
       return { state: "Revoked", version: name, ...(version.revokedBy === undefined ? {} : { by: version.revokedBy }) };
     if (version.model !== undefined) return { state: "OtherModel", version: name, model: version.model };
-    const content = {
-      artifact: { uri: "x", digest: version.digest },
-      ...(version.serving ? { serving: version.serving } : {}),
-      template: this.deployment.spec.template,
-      configMaps: {},
-    };
-    const digest = artifactDigest({ digest: version.digest });
+    const { content, hash } = this.#contentOf(version);
     return {
       state: "Usable",
       version: name,
-      hash: revisionHash(content),
-      artifactDigest: digest,
+      hash,
+      artifactDigest: artifactDigest({ digest: version.digest }),
       content,
       deprecated: version.deprecated ?? false,
     };
+  }
+
+  /** Hashed when it changes and not in each pass. */
+  #contentOf({ digest, serving }: StageVersion): { content: RevisionContent; hash: string } {
+    const { template } = this.deployment.spec;
+    const known = this.#content?.content;
+    if (!this.#content || known?.template !== template || known.artifact.digest !== digest || known.serving !== serving) {
+      const content = { artifact: { uri: "x", digest }, ...(serving ? { serving } : {}), template, configMaps: {} };
+      this.#content = { content, hash: revisionHash(content) };
+    }
+    return this.#content;
   }
 
   snapshot(): Snapshot {
