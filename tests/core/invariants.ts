@@ -210,7 +210,16 @@ export class Invariants {
       );
   }
 
-  #quarantine({ before, after }: Step): void {
+  #quarantine({ before, after, snapshot }: Step): void {
+    const { policy } = snapshot;
+    const fresh = (after.quarantine ?? []).filter((entry) => !inQuarantine(before, entry.hash));
+    for (const { revision, reason } of fresh.filter((entry) => entry.reason === "Breached" || entry.reason === "CheckBreached")) {
+      this.holds("Observe quarantines nothing for a check", policy.mode !== "Observe", `r${revision}`);
+      const asked = policy.checks.filter((check) => check.source !== undefined);
+      if (reason === "Breached" || asked.some((check) => check.baseline)) continue;
+      const bad = asked.some((check) => this.#answersOf(revision, check.name, 0).some((one) => one.quality === "Bad"));
+      this.holds("no candidate is quarantined for a check on good or unknown data", bad, `r${revision}`);
+    }
     const lifted = before.handled?.retry !== after.handled?.retry;
     for (const { hash, revision } of before.quarantine ?? [])
       this.holds("only a retry lifts a quarantine", lifted || inQuarantine(after, hash), `r${revision}`);
@@ -281,10 +290,11 @@ export class Invariants {
 
   #walk({ before, after, snapshot }: Step): void {
     const [was, is] = [before.rollback, after.rollback];
+    if (isOpen(after) && is?.passedOver?.length)
+      this.holds("no target is tried twice in an incident", !is.passedOver.includes(is.to?.revision ?? 0), `r${is.to?.revision}`);
     if (!was || !is || was.sequence !== is.sequence || was.to?.revision === is.to?.revision) return;
     const deeper = (is.depth ?? 1) > (was.depth ?? 1);
     const words = `r${was.to?.revision} to r${is.to?.revision}`;
-    this.holds("no target is tried twice in an incident", !(was.passedOver ?? []).includes(is.to?.revision ?? 0), words);
     if (!deeper) return;
     this.holds("a walk goes no deeper than maxDepth", (is.depth ?? 1) <= snapshot.policy.maxDepth, words);
     // What it goes on for is what was breached on the target just now, and nothing that it was returned to for.
@@ -354,7 +364,7 @@ export class Invariants {
 
   /** What the cluster looks like when all that a status says was done. */
   carriedOut(): void {
-    const { status, cluster, selects, now } = this.#world;
+    const { status, cluster, selects, now, lastPlan } = this.#world;
     const { active, candidate, rollout } = status;
     if (this.#oneByOne) {
       const having = [...cluster.children.keys()].filter((one) => cluster.pods(one, now, this.#world).length > 0);
@@ -372,8 +382,9 @@ export class Invariants {
       );
       this.holds("a wide Service never selects a third revision", others.length === 0, () => `r${others}`);
     } else if (active) this.holds("the Service selects the active revision", selects === active.revision, () => `${selects}`);
-    if ((cluster.route?.weight ?? 0) > 0)
-      this.holds("a route weighs only a candidate with a share", rollout?.step !== undefined && candidate !== undefined);
+    if ((cluster.route?.weight ?? 0) === 0) return;
+    const leads = lastPlan?.preview === candidate?.revision;
+    this.holds("a route weighs only a candidate with a share", rollout?.step !== undefined && candidate !== undefined && leads);
   }
 
   /** When all has been well for a while: what can serve serves, and nothing is half done. */

@@ -37,6 +37,7 @@ export class Player extends World {
     super({ strategy: story.strategy, replicas: story.replicas, historyLimit: story.historyLimit });
     this.stepMs = undefined;
     if (story.probe) this.deployment.spec = { ...this.deployment.spec, probe: { path: "/" } } as typeof this.deployment.spec;
+    this.endMs = () => story.endSeconds * 1000;
     for (const name of VERSIONS) this.version(name, { metrics: { accuracy: 0.95 } });
     this.invariants = new Invariants(this, isOneByOne(story));
     this.layers(story.layers);
@@ -68,10 +69,13 @@ export class Player extends World {
     const age = this.now - course.since;
     if (shape === "Dark") return { kind: "Error", message: "refused" };
     if (shape === "NotFinite" || shape === "Empty") return { kind: shape };
+    // Every other answer is none.
+    if (shape === "Gaps" && Math.floor(this.now / check.intervalMs) % 2 === 0) return { kind: "Empty" };
     const good = GOOD[check.name] ?? 0.3;
     const bad = BAD[check.name] ?? 2;
     const badness = {
       Good: 0,
+      Gaps: 0,
       Thin: 1,
       Bad: 1,
       Swing: Math.floor(age / periodMs) % 2 === 0 ? 1 : 0,

@@ -39,8 +39,8 @@ function shown(story: Story, heals: boolean, problem: string): string {
 /** Promises that must have been put to the test so often in 100,000 steps; a generator that gets tame would hide what it should find. */
 const AT_LEAST: Record<string, number> = {
   "never A→B→A→B": 800,
-  "at most one incident in a cooldown from a proven revision": 20,
-  "the budget is never exceeded": 20,
+  "at most one incident in a cooldown from a proven revision": 25,
+  "the budget is never exceeded": 25,
   "no healthy revision is rolled back: unknown is no breach": 70,
   "traffic moves only to unquarantined revisions": 800,
   "nothing is proven on unknown data": 300,

@@ -12,7 +12,7 @@ export const VERSIONS = ["v1", "v2", "v3", "v4", "v5", "v6"] as const;
 /** Whatever version serves, or is the candidate, when the act comes. */
 export const SERVING = "@active";
 export const COMING = "@candidate";
-export type Shape = "Good" | "Bad" | "Swing" | "Slow" | "Dark" | "NotFinite" | "Empty" | "Thin";
+export type Shape = "Good" | "Bad" | "Swing" | "Slow" | "Dark" | "NotFinite" | "Empty" | "Thin" | "Gaps";
 
 export type Act =
   | { do: "wait"; seconds: number }
@@ -44,6 +44,8 @@ export interface Story {
   replicas: number;
   historyLimit: number;
   probe: boolean;
+  /** How long pods take to end. */
+  endSeconds: number;
   acts: Act[];
 }
 
@@ -95,7 +97,7 @@ function anyCheck(random: Random, name: string, interval: string): Check {
 }
 
 function anySpec(random: Random): RollbackPolicySpec {
-  const names = ["latency", "errors", "accuracy", "drift"].filter((name) => random.chance(name === "latency" ? 0.85 : 0.3));
+  const names = ["latency", "errors", "accuracy", "drift"].filter((name) => random.chance(name === "latency" ? 0.85 : 0.4));
   const maybe = <T>(share: number, value: T): T | undefined => (random.chance(share) ? value : undefined);
   // Samples that come together are one step: more happens in as many.
   const interval = s(random.pick([3, 5, 10]));
@@ -160,7 +162,7 @@ function anyStrategy(random: Random): Strategy {
   return { type, ...common, canary: { steps, ...route } } as Strategy;
 }
 
-const SHAPES: readonly Shape[] = ["Good", "Good", "Bad", "Bad", "Swing", "Slow", "Dark", "NotFinite", "Empty", "Thin"];
+const SHAPES: readonly Shape[] = ["Good", "Good", "Bad", "Bad", "Swing", "Slow", "Dark", "NotFinite", "Empty", "Thin", "Gaps"];
 
 function anyAct(random: Random): Act {
   const version = random.pick(VERSIONS);
@@ -224,13 +226,27 @@ function anyEpisode(random: Random): Act[] {
     periodMs: random.int(5, 60) * 1000,
   });
   const whose = random.pick([SERVING, SERVING, SERVING, undefined]);
-  const bad = [turn(random.pick(["Bad", "Bad", "Swing", "Slow"]), whose), wait(60)];
+  const bad = [turn(random.pick(["Bad", "Bad", "Bad", "Swing", "Slow", "Dark"]), whose), wait(60)];
+  if (random.chance(0.1)) bad.unshift({ do: "revoke", version });
   const again: Act[] = [
     { do: "measure", version, shape: "Good", periodMs: 1000 },
     { do: "ask", kind: "retry", target: version, token: String(random.int(1, 99)) },
     { do: "pin", version },
     wait(80),
   ];
+  // What was returned to gets worse, too, and by another check: an incident that walks on.
+  if (random.chance(0.3)) {
+    const turns = (["latency", "errors", "accuracy"] as const).map(
+      (name): Act => ({
+        do: "measure",
+        version: SERVING,
+        check: name,
+        shape: "Bad",
+        periodMs: 1000,
+      }),
+    );
+    bad.push(random.pick(turns), wait(25), random.pick(turns), wait(40));
+  }
   const well = random.chance(0.4) ? [turn("Good", undefined), wait(30)] : [];
   return random.chance(0.6) ? [...again, ...bad, ...well] : [...bad, ...well];
 }
@@ -258,6 +274,7 @@ export function anyStory(random: Random): Story {
     replicas: random.pick([1, 2, 2, 3, 6]),
     historyLimit: random.pick([2, 50]),
     probe: random.chance(0.3),
+    endSeconds: random.pick([0, 0, 3]),
     acts: [
       ...beginning(random),
       ...Array.from({ length: random.int(6, 25) }, () => (random.chance(0.25) ? anyEpisode(random) : [anyAct(random)])).flat(),
