@@ -300,7 +300,7 @@ export class Invariants {
     // What it goes on for is what was breached on the target just now, and nothing that it was returned to for.
     const bad = (after.checks ?? []).filter((line) => line.revision === was.to?.revision && line.verdict === "Breached");
     const common = bad.filter(
-      (line) => line.source !== undefined && was.checks?.includes(line.name) && !is.healthyChecks?.includes(line.name),
+      (line) => line.source !== undefined && was.checks?.includes(line.name) && !was.healthyChecks?.includes(line.name),
     );
     this.holds(COMMON_CAUSE, common.length === 0, words);
   }
