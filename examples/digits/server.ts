@@ -36,9 +36,9 @@ export interface ModelServer {
   server: Server;
   /**
    * Not ready at once; each answer from now on closes its connection, and new connections are still taken, since others may
-   * learn of it later. Resolves when no connection is left, or after `limitMs`.
+   * learn of it later. Resolves when no connection is left, but not before `leastMs`, or after `limitMs`.
    */
-  drain(limitMs: number): Promise<void>;
+  drain(limitMs: number, leastMs?: number): Promise<void>;
 }
 
 export function createModelServer(settings: Settings): ModelServer {
@@ -65,11 +65,15 @@ export function createModelServer(settings: Settings): ModelServer {
   });
   return {
     server,
-    async drain(limitMs) {
+    async drain(limitMs, leastMs = 0) {
       draining = true;
-      const end = performance.now() + limitMs;
+      const [end, least] = [performance.now() + limitMs, performance.now() + leastMs];
       // Three looks in a row without a connection: then nobody sends any more.
-      for (let quiet = 0; quiet < 3 && performance.now() < end; quiet = connections.size === 0 ? quiet + 1 : 0) {
+      for (
+        let quiet = 0;
+        (quiet < 3 || performance.now() < least) && performance.now() < end;
+        quiet = connections.size === 0 ? quiet + 1 : 0
+      ) {
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
@@ -172,6 +176,9 @@ if (import.meta.main) {
     console.log(JSON.stringify({ msg: "serving", version: settings.version, revision: settings.revision, address, port: bound }));
   });
   // Longer than clients wait between two requests, and shorter than the pod's grace period.
-  process.once("SIGTERM", () => void drain(Number(process.env.DRAIN_LIMIT_SECONDS ?? "10") * 1000));
+  // kube-proxy learns of it up to some seconds later, and what it still sends must find an open port.
+  const seconds = (text: string | undefined, fallback: number) => Number(text ?? fallback) * 1000;
+  const { DRAIN_LIMIT_SECONDS, DRAIN_LEAST_SECONDS } = process.env;
+  process.once("SIGTERM", () => void drain(seconds(DRAIN_LIMIT_SECONDS, 10), seconds(DRAIN_LEAST_SECONDS, 3)));
   process.once("SIGINT", () => void drain(0));
 }

@@ -4,8 +4,8 @@ import { createServer, type Server } from "node:http";
 import path from "node:path";
 import { RECIPES, WEIGHTS_PORT } from "./versions.ts";
 
-/** Listens on loopback; 0 takes any free port. Rejects where the port is taken. The caller closes it. */
-export async function startWeights(port: number = WEIGHTS_PORT): Promise<Server> {
+/** 0 takes any free port. Rejects where the port is taken. The caller closes it. */
+export async function startWeights(port: number = WEIGHTS_PORT, host = "127.0.0.1"): Promise<Server> {
   const files = new Map(
     RECIPES.map(({ name }) => [`/${name}.bin`, readFileSync(path.join(import.meta.dirname, "weights", `${name}.bin`))]),
   );
@@ -16,14 +16,15 @@ export async function startWeights(port: number = WEIGHTS_PORT): Promise<Server>
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, "127.0.0.1", resolve);
+    server.listen(port, host, resolve);
   });
   return server;
 }
 
 if (import.meta.main) {
-  const server = await startWeights(Number(process.argv[2] ?? WEIGHTS_PORT));
-  console.log(`serving weights on http://127.0.0.1:${(server.address() as { port: number }).port}`);
+  const host = process.env.POD_IP ?? "127.0.0.1";
+  const server = await startWeights(Number(process.argv[2] ?? WEIGHTS_PORT), host);
+  console.log(`serving weights on http://${host}:${(server.address() as { port: number }).port}`);
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.once(signal, () => {
       server.close();

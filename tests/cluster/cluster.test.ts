@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { programFiles, writeImage } from "./image.ts";
+import { programFiles, writeImage } from "../../scripts/oci.ts";
 import { isAlive, ownerOf, slotOf } from "./slots.ts";
 import { type Cluster, endCluster, startCluster } from "./start.ts";
 import { type Traces, traces } from "./traces.ts";

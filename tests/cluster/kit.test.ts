@@ -4,8 +4,8 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { writeImage } from "../../scripts/oci.ts";
 import { hashOf, versions } from "./build.ts";
-import { writeImage } from "./image.ts";
 import { cgroupVersion, isAtLeast, type Machine, missing } from "./machine.ts";
 import { commandLines, configFiles, type PartOptions } from "./parts.ts";
 import { claim, claimAny, isAlive, ownerOf, release, SLOTS, type Slot, slotOf, startOf } from "./slots.ts";

@@ -1,0 +1,247 @@
+// The main job on a real Kubernetes with real containers, only when asked: npm run test:e2e. One story: each test goes on where
+// the one before ended.
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Answer, type ClientCounts, type Clients, startClients } from "../../examples/digits/client.ts";
+import { loadDigits } from "../../examples/digits/data.ts";
+import { DEMO, type Manifest, type Real, raise, type Status, SYSTEM, serveWeights } from "./real.ts";
+
+const LIMIT = 180_000;
+
+interface List<T> {
+  items: T[];
+}
+interface Pod {
+  metadata: { name: string; labels: Record<string, string> };
+  status: {
+    phase: string;
+    initContainerStatuses?: { name: string; state: { terminated?: { exitCode: number } } }[];
+    containerStatuses?: { restartCount: number }[];
+  };
+}
+
+/** For `apply`: the pin, and what else of the spec is to be different. */
+const pinned =
+  (version: string, change: Record<string, unknown> = {}) =>
+  (manifest: Manifest): void => {
+    if (manifest.kind === "ModelDeployment") Object.assign(manifest.spec, { version, ...change });
+  };
+
+const strategy = (change: Record<string, unknown>) => ({
+  strategy: { type: "BlueGreen", standby: { replicas: "100%", for: "10m" }, drain: "2s", progressDeadline: "1m", ...change },
+});
+
+/** The damaged weights of 2.0.0 with another setting: new content, which no quarantine knows. */
+const another =
+  (name: string, rejectBelow: string) =>
+  (manifest: Manifest): void => {
+    manifest.metadata.name = name;
+    Object.assign(manifest.spec, {
+      version: name.replace("digits-", ""),
+      serving: { env: [{ name: "REJECT_BELOW", value: rejectBelow }] },
+    });
+  };
+
+describe.skipIf(process.env.ROLLGUARD_E2E !== "local")("the main job on a real cluster", () => {
+  let real: Real;
+  let clients: Clients | undefined;
+  const answers: Answer[] = [];
+
+  beforeAll(async () => {
+    real = await raise();
+  }, 45 * 60_000);
+
+  afterAll(async () => {
+    await clients?.stop();
+    await real?.cluster.close();
+  }, 60_000);
+
+  const proven = (version: string) =>
+    real.until(
+      `the proof of ${version}`,
+      (status) => status.lastHealthy?.version === version && status.candidate === undefined && status,
+    );
+
+  /** The verified return from `from`, with its times in the output, measured from the first wrong answer. */
+  async function returned(what: string, from: string, to: string): Promise<void> {
+    await real.until(`${from} taking the traffic`, (status) => status.active?.version === from);
+    const rollback = await real.until(
+      "the verified return",
+      ({ rollback }) => rollback?.from?.version === from && rollback.outcome === "Verified" && rollback,
+    );
+    // Longer than the drain and the pods' grace, so that a late answer of the old one would come.
+    await new Promise((resolve) => setTimeout(resolve, 5_000));
+    const time = (text: string | undefined) => Date.parse(text ?? "");
+    const [decided, restored, verified] = [
+      time(rollback.decidedAt),
+      time(rollback.restoredAt),
+      time(rollback.verifiedAt),
+    ] as const;
+    const first =
+      answers.find(({ prediction }) => prediction?.version === from && prediction.digit !== prediction.truth)?.at ?? Number.NaN;
+    const last = answers.findLast(({ prediction }) => prediction?.version === from)?.at ?? Number.NaN;
+    const seconds = (from: number, to: number) => `${((to - from) / 1000).toFixed(2)} s`;
+    console.log(
+      `${what} return: decided ${seconds(first, decided)} after the first wrong answer, Service moved back ${seconds(decided, restored)} later, ` +
+        `last answer of ${from} ${seconds(restored, last)} after that, verified ${seconds(decided, verified)} after the decision`,
+    );
+    expect(rollback.to?.version).toBe(to);
+    // The drain is 2 s; then the pods are told to end, and answer with `Connection: close`.
+    expect(last - restored).toBeLessThan(5_000);
+    const { prediction } = answers.findLast((answer) => answer.prediction) ?? {};
+    expect(prediction?.version).toBe(to);
+  }
+
+  const noneFailed = ({ sent, failed, failures }: ClientCounts) => {
+    console.log(`requests so far: ${sent} sent, ${failed} failed`);
+    expect({ failed, failures: failures.slice(0, 3) }).toEqual({ failed: 0, failures: [] });
+  };
+
+  test(
+    "crds/ and manifests/ install without a warning, and one of two replicas leads",
+    async () => {
+      for (const args of [
+        ["apply", "--server-side", "-f", "crds/"],
+        ["apply", "-k", "manifests/"],
+      ]) {
+        expect((await real.kubectl(args)).said).toBe("");
+      }
+      await real.kubectl(["rollout", "status", "deployment/rollguard", "-n", SYSTEM, "--timeout=90s"]);
+      const { items } = await real.get<List<Pod>>("pods", "-n", SYSTEM);
+      expect(items.map(({ status }) => status.phase)).toEqual(["Running", "Running"]);
+      const lease = await real.get<{ spec: { holderIdentity: string } }>("lease", "rollguard", "-n", SYSTEM);
+      expect(items.map(({ metadata }) => metadata.name)).toContain(lease.spec.holderIdentity);
+    },
+    LIMIT,
+  );
+
+  test(
+    "weights are fetched inside the cluster and verified, and the first version is proven",
+    async () => {
+      await real.apply("namespace.yaml");
+      await serveWeights(real);
+      for (const file of ["source.yaml", "policy.yaml", "version-1.yaml", "version-2.yaml", "version-3.yaml"])
+        await real.apply(file);
+      await real.apply("deployment.yaml");
+      await real.until("the first version serving", (status) => status.active?.settledAt);
+      const { items } = await real.get<List<Pod>>("pods", "-n", DEMO, "-l", "rollguard.dev/deployment=digits");
+      expect(items.length).toBeGreaterThan(0);
+      for (const { status } of items) expect(status.initContainerStatuses?.[0]?.state.terminated?.exitCode).toBe(0);
+      clients = startClients({
+        url: `http://${await real.address("digits")}`,
+        keepAlive: 4,
+        fresh: 4,
+        ratePerSecond: 120,
+        stream: loadDigits().live,
+        onAnswer: (answer) => answers.push(answer),
+      });
+      await proven("digits-1.0.0");
+      noneFailed(clients.counts());
+    },
+    LIMIT,
+  );
+
+  test(
+    "`kubectl wait --for=condition=Ready` ends, and `kubectl scale` scales",
+    async () => {
+      await real.kubectl(["wait", "--for=condition=Ready", "modeldeployment/digits", "-n", DEMO, "--timeout=30s"]);
+      await real.kubectl(["scale", "modeldeployment/digits", "-n", DEMO, "--replicas=3"]);
+      const ready = async (count: number) => {
+        const state = `jsonpath={.status.replicas}=${count}`;
+        await real.kubectl(["wait", `--for=${state}`, "modeldeployment/digits", "-n", DEMO, "--timeout=60s"]);
+      };
+      await ready(3);
+      await real.kubectl(["scale", "modeldeployment/digits", "-n", DEMO, "--replicas=2"]);
+      await ready(2);
+      noneFailed((clients as Clients).counts());
+    },
+    LIMIT,
+  );
+
+  test(
+    "a bad version is taken back at once to pods that are warm, and no request fails",
+    async () => {
+      await real.apply("deployment.yaml", pinned("digits-2.0.0"));
+      await returned("warm", "digits-2.0.0", "digits-1.0.0");
+      noneFailed((clients as Clients).counts());
+    },
+    LIMIT,
+  );
+
+  test(
+    "the mended version is proven, and no request fails",
+    async () => {
+      await real.apply("deployment.yaml", pinned("digits-2.0.1"));
+      await proven("digits-2.0.1");
+      noneFailed((clients as Clients).counts());
+    },
+    LIMIT,
+  );
+
+  test(
+    "a bad version is taken back to pods that must start first, and no request fails",
+    async () => {
+      await real.apply("version-2.yaml", another("digits-2.0.2", "0.21"));
+      await real.apply("deployment.yaml", pinned("digits-2.0.2", strategy({ standby: { replicas: 0, for: "0s" } })));
+      await returned("cold", "digits-2.0.2", "digits-2.0.1");
+      noneFailed((clients as Clients).counts());
+    },
+    LIMIT,
+  );
+
+  test(
+    "a canary by the number of pods is set back, and no request fails",
+    async () => {
+      await real.apply("version-2.yaml", another("digits-2.0.3", "0.22"));
+      const canary = {
+        steps: [
+          { weight: 25, hold: "8s" },
+          { weight: 50, hold: "30s" },
+        ],
+      };
+      await real.apply("deployment.yaml", pinned("digits-2.0.3", { replicas: 3, ...strategy({ type: "Canary", canary }) }));
+      const status: Status = await real.until(
+        "the setback",
+        (now) => now.history?.at(-1)?.to?.version === "digits-2.0.3" && !now.candidate && now,
+      );
+      expect(status.history?.at(-1)?.outcome).toBe("Rejected");
+      expect(status.active?.version).toBe("digits-2.0.1");
+      const shares = answers.filter(({ prediction }) => prediction?.version === "digits-2.0.3").length;
+      console.log(`canary: ${shares} answers of 2.0.3 before it was set back: ${status.history?.at(-1)?.message}`);
+      expect(shares).toBeGreaterThan(0);
+      noneFailed((clients as Clients).counts());
+    },
+    LIMIT,
+  );
+
+  test("the operator was refused nothing", () => {
+    expect(real.refused()).toEqual([]);
+  });
+
+  test(
+    "Recreate takes the old pods away first, and the new version is proven",
+    async () => {
+      noneFailed(await (clients as Clients).stop());
+      await real.apply("deployment.yaml", pinned("digits-1.0.0", strategy({ type: "Recreate" })));
+      const active = await real.until(
+        "the first version again",
+        ({ active }) => active?.version === "digits-1.0.0" && active.settledAt !== undefined && active,
+      );
+      expect(active.version).toBe("digits-1.0.0");
+    },
+    LIMIT,
+  );
+
+  test(
+    "a namespace is deleted with the operator there, and with it gone",
+    async () => {
+      await real.kubectl(["delete", "namespace", DEMO, "--timeout=60s"]);
+      await real.apply("namespace.yaml");
+      await serveWeights(real);
+      for (const file of ["policy.yaml", "version-1.yaml", "deployment.yaml"]) await real.apply(file);
+      await real.until("the first version serving", (status) => status.active?.settledAt);
+      await real.kubectl(["delete", "deployment", "rollguard", "-n", SYSTEM, "--timeout=60s"]);
+      await real.kubectl(["delete", "namespace", DEMO, "--timeout=60s"]);
+    },
+    LIMIT,
+  );
+});
