@@ -178,11 +178,11 @@ describe.skipIf(process.env.ROLLGUARD_E2E !== "local")("the main job on a real c
   );
 
   test(
-    "a bad version is taken back to pods that must start first, and no request fails",
+    "a second bad version is taken back though the standby is set to 0: it is kept until the proof, and no request fails",
     async () => {
       await real.apply("version-2.yaml", another("digits-2.0.2", "0.21"));
       await real.apply("deployment.yaml", pinned("digits-2.0.2", strategy({ standby: { replicas: 0, for: "0s" } })));
-      await returned("cold", "digits-2.0.2", "digits-2.0.1");
+      await returned("second warm", "digits-2.0.2", "digits-2.0.1");
       noneFailed((clients as Clients).counts());
     },
     LIMIT,
