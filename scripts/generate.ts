@@ -10,6 +10,7 @@ import { faultsPage } from "../src/core/faulttable/table.ts";
 import { policyLayersPage } from "../src/core/layerspage.ts";
 import { presetsPage } from "../src/core/presetspage.ts";
 import { lintPage, matrixPage } from "../src/trial/docs.ts";
+import { promisesPage } from "../tests/promises.ts";
 import { verdictsPage } from "./verdicts.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -23,6 +24,7 @@ const files = generatedFiles()
   .set("docs/matrix.md", matrixPage(policy, deployment))
   .set("docs/lint.md", lintPage())
   .set("docs/presets.md", presetsPage())
+  .set("docs/promises.md", promisesPage())
   .set("docs/verdicts.md", verdictsPage());
 const stale: string[] = [];
 

@@ -318,9 +318,9 @@ export function stall(context: Context, reason: string, message: string, check?:
   if (!known) tell(context, "Warning", reason, message, `${reason}-${status.sequence ?? 0}-${iso(now)}`);
 }
 
-const MAX_HISTORY_BYTES = 20 * 1024;
+const MAX_HISTORY_BYTES = 18 * 1024;
 
-/** Which history entries stay in the status: the newest `limit` below 20 KiB; those without a record go last. */
+/** Which history entries stay in the status: the newest `limit` below 18 KiB; those without a record go last. */
 export function truncateHistory(status: ModelDeploymentStatus, limit: number, recorded: ReadonlySet<number>): void {
   const history = status.history ?? [];
   if (history.length <= limit && JSON.stringify(history).length <= MAX_HISTORY_BYTES) {
