@@ -139,7 +139,7 @@ Without \`confidence\`, the value of each pooled sample is compared with the lim
 
 ### Guard: a change detector
 
-The guard never ends, and a confidence sequence over a life of months would get slower and slower: a bad hour weighs little against a good quarter of a year. So a ratio that is guarded is watched by a change detector. It is a breach when \`breach.count\` of the last \`breach.of\` samples lie beyond the limit *and* the detector has crossed its level; with bad samples and a detector below its level it is \`Insufficient\`. The message says what was counted: "the change detector crossed its level: 41 of 900 since 2026-11-24T10:03:04Z".
+The guard never ends, and a confidence sequence over a life of months would get slower and slower: a bad hour weighs little against a good quarter of a year. So a ratio that is guarded is watched by a change detector. It is a breach when \`breach.count\` of the last \`breach.of\` samples lie beyond the limit *and* the detector has crossed its level; with bad samples and a detector below its level it is \`Insufficient\`; while some of the last samples are good, the line in the status stays \`Healthy\`, since that is what chance brings. The message says what was counted: "the change detector crossed its level: 41 of 900 since 2026-11-24T10:03:04Z".
 
 \`falseAlarm: {atMost, per}\` sets the level: with one look a minute and one false alarm in 90 days, ${count(90 * 24 * 60)}, which is the number of looks in that time. Without it, ${atMost} in ${perMs / DAY_MS} days; each ratio is watched. Where a check has several limits, they share what is allowed. The alarm is over when \`breach.of\` samples in a row are within the limit, and the detector starts anew.
 

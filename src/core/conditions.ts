@@ -126,12 +126,17 @@ function named(found: readonly Finding[]): string {
   return found.map((one) => one.check.name).join(", ");
 }
 
-/** What the status said of a check before this process took the judging over, while that still stands. */
+/**
+ * What the status said of a check and still stands: this process took the judging over and knows nothing yet, or a few bad samples
+ * of a ratio are what chance brings. A status that followed each of them would be written many times a day for a healthy model.
+ */
 function remembered({ before, snapshot }: Context, { check, judgement, resumed }: Finding, revision: number) {
-  if (!resumed || before.policy?.hash !== snapshot.policy.hash) return undefined;
-  return before.checks?.find(
-    (line) => line.name === check.name && line.revision === revision && line.threshold === judgement.threshold,
+  const chance = judgement.reason === "Chance";
+  if (!(resumed || chance) || before.policy?.hash !== snapshot.policy.hash) return undefined;
+  const line = before.checks?.find(
+    (one) => one.name === check.name && one.revision === revision && one.threshold === judgement.threshold,
   );
+  return resumed || line?.verdict === "Healthy" ? line : undefined;
 }
 
 /** The findings of the active revision as people see them: a new process does not unsay what it does not know yet. */

@@ -67,7 +67,7 @@ export function evidenceFor(snapshot: Snapshot, status: ModelDeploymentStatus, r
     const action = wanted === "Rollback" && !actsFully(check, judgement, stage, baseline) ? "Hold" : wanted;
     const reference = healthy.find((one) => one.name === check.name)?.value;
     const asked = snapshot.windows[ref.revision] !== undefined;
-    const few = judgement.verdict === "Insufficient" && judgement.reason !== "Undecided";
+    const few = judgement.verdict === "Insufficient" && judgement.reason !== "Undecided" && judgement.reason !== "Chance";
     const resumed = few && (window ? isCatchingUp(window, check) : !asked);
     return {
       check,

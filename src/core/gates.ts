@@ -2,7 +2,7 @@
 // Each answers with the first thing that is missing, in words that a person can act on, or with nothing.
 
 import type { Evidence, Finding } from "./evidence.ts";
-import { blockers, describe } from "./evidence.ts";
+import { blockers, describe, nameOf } from "./evidence.ts";
 import type { Policy } from "./policy.ts";
 import type { Child, ProbeFacts } from "./snapshot.ts";
 
@@ -32,12 +32,13 @@ export function switchGate(input: {
   }
   if (input.promoted) return undefined;
   const blocked = blockers(input.candidate)[0];
-  if (blocked) return { reason: "CheckBreached", message: describe(blocked) };
+  // Without values: these words are in the status, which must not be written with each sample.
+  if (blocked) return { reason: "CheckBreached", message: `${nameOf(blocked)} is breached` };
   const dark = (input.sources?.findings ?? []).find(
     (one) => one.check.severity === "Critical" && one.judgement.verdict === "ProviderError",
   );
   if (!dark) return undefined;
-  return { reason: "SourceUnavailable", message: `${dark.check.name}: ${dark.judgement.message}` };
+  return { reason: "SourceUnavailable", message: `the source of ${dark.check.name} does not answer; see status.checks` };
 }
 
 /** A comparison without a baseline is left out of the gates; it is named in the message. */

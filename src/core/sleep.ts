@@ -15,7 +15,7 @@ export function isAsleep({ active }: ModelDeploymentStatus): boolean {
 /** True where a revision may be judged: it is not down to make room, not asleep, and has not just woken. */
 export function mayBeJudged(snapshot: Snapshot, status: ModelDeploymentStatus): { active: boolean; candidate: boolean } {
   const wanted = (snapshot.deployment.spec.replicas ?? 1) > 0;
-  return { active: status.active?.downSince === undefined && !isAsleep(status), candidate: wanted };
+  return { active: status.active?.downSince === undefined && !isAsleep(status), candidate: wanted && !isAsleep(status) };
 }
 
 /** Notes in the draft that the active revision fell asleep, woke, or is awake: at its full size, or late. */
@@ -28,6 +28,8 @@ export function noteSleep({ status, snapshot, now, wake }: Pick<Context, "status
     active.asleepSince = iso(now);
     delete active.wokenAt;
     delete active.settledAt;
+    // A hold that passes without traffic shows nothing.
+    delete status.rollout?.stepSince;
     // What a return had restored is gone: it is verified when it is there again.
     if (returning(status) && rollback?.to?.revision === active.revision) delete rollback.restoredAt;
     return;
@@ -45,4 +47,5 @@ export function noteSleep({ status, snapshot, now, wake }: Pick<Context, "status
   }
   delete active.wokenAt;
   active.judgedFrom = iso(now);
+  if (status.candidate) status.candidate.judgedFrom = active.judgedFrom;
 }

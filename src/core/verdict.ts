@@ -39,7 +39,14 @@ export interface Judgement {
   coveredMs: number;
   /** Trials counted, for a ratio. */
   trials?: number;
-  reason?: "NoBaseline" | "AwaitingBaseline" | "Warmup" | "TooFewSamples" | "Undecided";
+  reason?:
+    | "NoBaseline"
+    | "AwaitingBaseline"
+    | "Warmup"
+    | "TooFewSamples"
+    | "Undecided"
+    /** Guard: some of the samples of a ratio are bad, others are not, and the change detector is calm. */
+    | "Chance";
   message: string;
 }
 
@@ -210,7 +217,7 @@ export function judge(check: Check, window: CheckWindow | undefined, baseline: B
       return {
         ...progress,
         verdict: "Insufficient",
-        reason: "Undecided",
+        reason: bad.length < last.length ? "Chance" : "Undecided",
         conclusive: count,
         message: `${words}, but ${proof.words}`,
       };

@@ -125,7 +125,8 @@ function stepGate(context: Context, step: Step): Outcome {
   if (rollout?.promoted) return undefined;
   const size = candidateSize(snapshot.deployment, status);
   const ready = childOf(snapshot, candidate?.revision)?.current ?? 0;
-  if (ready < size || size === 0) return held("PodsNotReady", `${ready} of ${size} pods are ready`);
+  if (size === 0) return held("PodsNotReady", "scaled to 0; it goes on when there are pods");
+  if (ready < size) return held("PodsNotReady", `${ready} of ${size} pods are ready`);
   if (!rollout?.stepSince) return routeGate(context) ?? held("ShareNotReached", "the traffic is on its way to it");
   // Where the policy only observes, nothing acts on checks.
   const judged = snapshot.policy.mode !== "Observe";

@@ -124,10 +124,11 @@ function resolve(context: Context, target: string): KnownRevision | string {
   return found;
 }
 
-/** While a candidate has a share of the traffic, the active revision is what a person goes back to. */
-function leavesCanary({ status }: Context, target: string): boolean {
-  const { active } = status;
-  if (!active || !hasShare(status) || returning(status)) return false;
+/** While a candidate has a share of the traffic, or the active revision made room for it, that one is what a person goes back to. */
+function leavesCandidate({ status }: Context, target: string): boolean {
+  const { active, candidate } = status;
+  const between = hasShare(status) || (candidate !== undefined && active?.downSince !== undefined);
+  if (!active || !between || returning(status)) return false;
   return target === "previous" || target === `r${active.revision}` || target === active.version;
 }
 
@@ -146,7 +147,7 @@ export const personRollback: Rule = {
     if (!request) return undefined;
     const { status, snapshot } = context;
     if (!status.active) return refuse(context, "rollbackTo", request, "nothing serves yet");
-    if (leavesCanary(context, request.target)) {
+    if (leavesCandidate(context, request.target)) {
       markHandled(context, "rollbackTo", request);
       return reject(context, "RolledBackByPerson", reasonOf(context, status.active.revision));
     }

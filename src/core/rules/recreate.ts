@@ -78,7 +78,10 @@ export const makeRoom: Rule = {
       ({ check, judgement }) => check.severity === "Critical" && judgement.verdict === "ProviderError",
     );
     if (dark && !rollout.promoted && snapshot.policy.mode !== "Observe")
-      return held("SourceUnavailable", `${dark.check.name}: ${dark.judgement.message}; r${active.revision} is not scaled down`);
+      return held(
+        "SourceUnavailable",
+        `the source of ${dark.check.name} does not answer; see status.checks; r${active.revision} is not scaled down`,
+      );
     if (needsDryRun(snapshot, status))
       return held("DryRun", `the API server is asked whether it would take the Deployment of r${candidate.revision}`);
     const wait = trafficWaits(context);

@@ -3,7 +3,7 @@
 import type { Initiator } from "../../api/modeldeployment-status.ts";
 import { acted, type Context, elapsed, held, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
 import { account, breaches, describe, type Finding, nameOf } from "../evidence.ts";
-import { counted, verifyGate } from "../gates.ts";
+import { verifyGate } from "../gates.ts";
 import { returnWaits, type Wait } from "../limits.ts";
 import { recommend } from "../recommendation.ts";
 import { isAsleep } from "../sleep.ts";
@@ -11,6 +11,9 @@ import type { KnownRevision } from "../snapshot.ts";
 import { childOf, chooseTarget, isWarm, type TargetChoice } from "../target.ts";
 import { closeReturn, moveTraffic, openReturn, pointer, quarantine, refOf, releaseCandidate, stall } from "../transitions.ts";
 import { awaitGone, beginTarget } from "./recreate.ts";
+
+/** How a person ends what no rule ends by itself. */
+const WAY_OUT = "pin another version, retry it, or roll back to a revision of your choice";
 
 /** A target that is not ready within this share of the deadline is passed over. */
 const START_SHARE = 1 / 3;
@@ -73,7 +76,6 @@ export const revoked: Rule = {
 /** Says that a return waits, and shows what would be done where the policy's mode says so. */
 function waitFor(context: Context, found: Finding, wait: Wait, choice: TargetChoice): Outcome {
   const { active } = context.status;
-  if (wait.wakeAt !== undefined) context.wake.push(wait.wakeAt);
   if (wait.stalls) stall(context, wait.reason, wait.message, found.check.name);
   if (wait.recommends && active) {
     const to = choice.found ? choice.target : undefined;
@@ -103,7 +105,7 @@ export function beginReturn(context: Context, found: readonly Finding[], approve
     stall(
       context,
       "CommonCause",
-      `${words} on what was returned to as well: the cause is not the version; nothing more is rolled back`,
+      `${words} on what was returned to as well: the cause is not the version; nothing more is rolled back until it is healthy again: mend the cause, or ${WAY_OUT}`,
       found[0].check.name,
     );
     return held("CommonCause", words);
@@ -115,6 +117,8 @@ export function beginReturn(context: Context, found: readonly Finding[], approve
   const waits = approver ? [] : own.map((one) => returnWaits(context, one));
   const cause = approver ? first : own[waits.indexOf(undefined)];
   const wait = waits[0];
+  // Any of them may be the one that ends first.
+  for (const one of waits) if (one?.wakeAt !== undefined) context.wake.push(one.wakeAt);
   // What is only recommended needs a target as well: a person who approves must not find that there is none.
   if (!cause && wait && (choice.found || wait.reason !== "AwaitingApproval")) return waitFor(context, first, wait, choice);
   if (!choice.found) {
@@ -146,7 +150,8 @@ export function beginReturn(context: Context, found: readonly Finding[], approve
 /** Ends a return whose target failed, and says what is left. */
 function endFailed(context: Context, reason: string, message: string, check?: string): Outcome {
   closeReturn(context, "Failed", reason, message);
-  stall(context, reason, message, check);
+  const ends = check === undefined ? "" : `, or wait until ${check} is healthy`;
+  stall(context, reason, `${message}; ${WAY_OUT}${ends}`, check);
   return acted(reason, message);
 }
 
@@ -319,30 +324,3 @@ function finish(context: Context, outcome: "Verified" | "Unverified", message: s
   );
   return acted(outcome, message);
 }
-
-/** A stall of a failed return ends when what serves is Healthy and not quarantined. */
-export const recovered: Rule = {
-  name: "recovered",
-  apply(context) {
-    const { status } = context;
-    const reason = status.stall?.reason;
-    if (reason !== "CommonCause" && reason !== "TargetBreached" && reason !== "ReturnFailed") return undefined;
-    const active = status.active;
-    if (!active || isQuarantined(status, active.hash)) return undefined;
-    const about = status.stall?.check;
-    const critical = counted(context.active).filter(
-      ({ check }) => reason !== "CommonCause" || about === undefined || check.name === about,
-    );
-    const healthy = critical.length > 0 && critical.every(({ judgement }) => judgement.verdict === "Healthy");
-    if (!healthy) return undefined;
-    delete status.stall;
-    tell(
-      context,
-      "Normal",
-      "Recovered",
-      `r${active.revision} is healthy again; ${reason} is over`,
-      `${reason}-${status.sequence ?? 0}`,
-    );
-    return acted("Recovered", `${reason} is over`);
-  },
-};

@@ -2,9 +2,9 @@
 
 import { parseDuration } from "../../api/common.ts";
 import { BAKE_STARVED_FACTOR } from "../../api/defaults.ts";
-import { canaryOf, candidateSize, stepsLeft } from "../canary.ts";
+import { canaryOf, candidateSize, hasShare, stepsLeft } from "../canary.ts";
 import { acted, type Context, elapsed, held, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
-import { account, breaches, describe, type Finding, judgingSince, nameOf } from "../evidence.ts";
+import { account, breaches, type Finding, judgingSince, nameOf } from "../evidence.ts";
 import { childFault, FETCH_CONTAINER, lateFault } from "../faults.ts";
 import { proveGate, switchGate } from "../gates.ts";
 import { trafficWaits } from "../limits.ts";
@@ -93,9 +93,11 @@ export const candidateFailed: Rule = {
     const also = new Set(breaches(context.active).map((one) => one.check.name));
     const own = found.find((one) => !also.has(one.check.name));
     if (own && snapshot.policy.mode === "Observe") return observed(context, own);
-    if (own && !rollout.promoted) return reject(context, "CheckBreached", account(own));
-    if (found[0]) return held("CommonBreach", `${describe(found[0])} on the active revision too: no fault of the candidate`);
-    return overdue(context, fault ? { reason: fault.reason, message: fault.message } : undefined);
+    // Who promotes it without traffic accepts what its checks say; a share that it has is taken back all the same.
+    if (own && (!rollout.promoted || hasShare(status))) return reject(context, "CheckBreached", account(own));
+    const late = overdue(context, fault ? { reason: fault.reason, message: fault.message } : undefined);
+    if (late || own || !found[0]) return late;
+    return held("CommonBreach", `${nameOf(found[0])} is breached on the active revision too: no fault of the candidate`);
   },
 };
 
