@@ -375,6 +375,10 @@ export const PROMISES: Record<string, readonly Promised[]> = {
       "Its baseline grows by the hour of the day while proven and healthy",
       "the baseline keeps growing while the revision is proven and healthy, and only then",
     ),
+    baselines(
+      "… and an hour with fewer samples than a verdict looks at is none",
+      "an hour with fewer samples than a verdict looks at is no baseline, and is no part of the 24 hours that it has to cover",
+    ),
     faults(
       "Pods on a node that is not ready are no evidence",
       "pods on a node that is not ready are no evidence, whatever they show",

@@ -47,13 +47,17 @@ function windowOf(snapshot: Snapshot, revision: number, check: Check): CheckWind
   return snapshot.windows[revision]?.find((one) => one.check === check.name && one.fingerprint === check.fingerprint);
 }
 
-/** The same hour of the day where it is known, otherwise what was measured while baking. */
+/**
+ * The same hour of the day where it is known, otherwise what was measured while baking. An hour counts with as many samples as a
+ * verdict looks at (`of`): a single one is no baseline, and could take back a healthy revision.
+ */
 function lastHealthy(check: Check, known: KnownRevision | undefined, at: number | undefined): Baseline {
   const measured = known?.baseline.find((one) => one.name === check.name);
   const profile = known?.profile?.find((one) => one.check === check.name);
   const bakedMs = measured?.from && measured.to ? Date.parse(measured.to) - Date.parse(measured.from) : 0;
-  const profiledMs = (profile?.hours.filter((hour) => hour !== undefined).length ?? 0) * HOUR_MS;
-  const hour = at === undefined ? undefined : profile?.hours[hourOf(at)];
+  const hours = (profile?.hours ?? []).map((hour) => (hour && hour.count >= check.breach.of ? hour : undefined));
+  const profiledMs = hours.filter((hour) => hour !== undefined).length * HOUR_MS;
+  const hour = at === undefined ? undefined : hours[hourOf(at)];
   const value = hour ? hour.sum / hour.count : measured?.value;
   return value === undefined ? {} : { value, coversMs: Math.max(bakedMs, profiledMs) };
 }

@@ -126,6 +126,32 @@ describe("LastHealthy", () => {
     expect(finding(short)).toMatchObject({ action: "Hold", judgement: { verdict: "Breached" } });
   });
 
+  test("an hour with fewer samples than a verdict looks at is no baseline, and is no part of the 24 hours that it has to cover", () => {
+    const full = profiled(one, 2, () => 10);
+    const thin = (at: number, value: number) => ({
+      ...full,
+      hours: full.hours.map((known, index) => (index === at ? { sum: value * 4, count: 4 } : known)),
+    });
+    // The hour of now, seen four times: what was measured while baking (1) is compared with, and no breach of it acts.
+    const now = guarded(one, thin(hour, 0.1));
+    now.run(10_000);
+    expect(finding(now).judgement).toMatchObject({ verdict: "Healthy", baseline: 1 });
+    // Another hour: the comparison is with this one's, and only holds.
+    const other = guarded(one, thin((hour + 12) % 24, 10));
+    other.measure = () => ({ kind: "Value", value: 14 });
+    other.run(10_000);
+    expect(finding(other)).toMatchObject({ action: "Hold", judgement: { verdict: "Breached", baseline: 10 } });
+    expect(other.status.rollback).toBeUndefined();
+    // One sample more, and it counts.
+    const enough = guarded(one, {
+      ...full,
+      hours: full.hours.map((known) => known && { sum: 50, count: 5 }),
+    });
+    enough.measure = () => ({ kind: "Value", value: 14 });
+    enough.run(10_000);
+    expect(enough.status.rollback).toMatchObject({ trigger: "Breach", to: { version: "v1" } });
+  });
+
   test("with guard: Hold it never rolls back, however long its baseline", () => {
     const hold = compared("LastHealthy");
     const world = guarded(
