@@ -1,4 +1,5 @@
 // What can go wrong when the API server is asked, as a closed set: callers branch on `kind`, never on a status code or a text.
+import { MAX_RETRY_AFTER_MS, retryAfterMs } from "../backoff.ts";
 import { sanitizeLine } from "../text.ts";
 
 export type ApiErrorKind =
@@ -125,17 +126,7 @@ function asStatus(body: unknown): StatusBody | undefined {
   return (body as StatusBody).kind === "Status" ? (body as StatusBody) : undefined;
 }
 
-/** RFC 9110 10.2.3: seconds or an HTTP date. Bounded to ten minutes, so that a sick proxy can't silence us for a day. */
-export function retryAfterMs(header: string | undefined, nowMs: number): number | undefined {
-  if (header === undefined) return undefined;
-  if (/^\s*\d+\s*$/.test(header)) return seconds(Number(header));
-  const date = Date.parse(header);
-  return Number.isNaN(date) ? undefined : Math.min(Math.max(date - nowMs, 0), MAX_WAIT_MS);
-}
-
-const MAX_WAIT_MS = 600_000;
-
 function seconds(value: unknown): number | undefined {
   if (typeof value !== "number" || !Number.isFinite(value) || value < 0) return undefined;
-  return Math.min(value * 1000, MAX_WAIT_MS);
+  return Math.min(value * 1000, MAX_RETRY_AFTER_MS);
 }

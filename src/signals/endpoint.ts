@@ -1,8 +1,9 @@
 // What Prometheus and Web sources share: one server at a fixed address, its credentials and its TLS, one lane of requests.
 
-import { Agent, type Dispatcher } from "undici";
 import type { Clock } from "../clock.ts";
+import { hostProblem } from "./addresses.ts";
 import { Coalescer } from "./coalesce.ts";
+import { Connections, readCredentials } from "./credentials.ts";
 import { exchange, type HttpAnswer, HttpFailure } from "./http.ts";
 import { Circuit, Lane, LaneFull } from "./lane.ts";
 import { durationMs } from "./promql/literals.ts";
@@ -39,6 +40,8 @@ export function addressOf(spec: SourceSpec): URL {
   if (url.protocol !== "http:" && url.protocol !== "https:") throw new SpecError("address must be http or https");
   if (url.username || url.password) throw new SpecError("address must not hold credentials; use auth.secretRef");
   if (url.search || url.hash) throw new SpecError("address must have no query and no fragment");
+  const problem = hostProblem(url);
+  if (problem) throw new SpecError(`address must not be ${problem}`);
   return url;
 }
 
@@ -66,7 +69,7 @@ export class Endpoint {
   readonly #circuit: Circuit;
   readonly #closed = new AbortController();
   readonly #outcomes: Coalescer<Outcome>;
-  #agent: { ca: string | undefined; dispatcher: Dispatcher } | undefined;
+  readonly #connections: Connections;
   #secrets: string[] = [];
 
   /** Throws SpecError. */
@@ -84,6 +87,7 @@ export class Endpoint {
       maxWaiting: 512,
     });
     this.#circuit = new Circuit(deps.clock);
+    this.#connections = new Connections(this.timeoutMs);
     this.#outcomes = new Coalescer(deps.clock, deps.coalesceMs ?? DEFAULT_COALESCE_MS);
   }
 
@@ -122,8 +126,7 @@ export class Endpoint {
 
   close(): void {
     this.#closed.abort();
-    this.#agent?.dispatcher.destroy().catch(() => {});
-    this.#agent = undefined;
+    this.#connections.close();
   }
 
   async #outcome(request: EndpointRequest): Promise<Outcome> {
@@ -148,9 +151,12 @@ export class Endpoint {
   }
 
   async #send(request: EndpointRequest): Promise<HttpAnswer> {
-    const { headers, ca } = await this.#credentials();
+    // Anew for each request, so that a rotated token is used at once.
+    const access = { secret: this.#deps.secret, clock: this.#clock, timeoutMs: this.timeoutMs };
+    const { headers, ca, secrets } = await readCredentials(this.#spec, access);
+    this.#secrets = secrets;
     this.#deps.onQuery?.();
-    return exchange(this.#dispatcher(ca), this.#clock, {
+    return exchange(this.#deps.dispatcher ?? this.#connections.to(ca), this.#clock, {
       url: request.url,
       method: request.method,
       headers: { ...headers, ...request.headers },
@@ -159,52 +165,5 @@ export class Endpoint {
       maxBodyBytes: this.#deps.maxBodyBytes ?? DEFAULT_BODY_BYTES,
       signal: this.#closed.signal,
     });
-  }
-
-  /** Read anew for each request, so that a rotated token is used at once. */
-  async #credentials(): Promise<{ headers: Record<string, string>; ca: string | undefined }> {
-    const { auth, tls } = this.#spec;
-    const headers: Record<string, string> = {};
-    for (const [name, value] of Object.entries(this.#spec.headers ?? {})) headers[name.toLowerCase()] = value;
-    // Headers may hold a key as well.
-    const secrets = Object.values(headers).filter((value) => value.length >= 8);
-    if (auth) {
-      const secret = (await this.#secret(auth.secretRef)).trim();
-      if (secret === "") throw new HttpFailure(`the secret ${auth.secretRef.name} has an empty ${auth.secretRef.key}`, false);
-      if (!/^[\u0020-\u007e]+$/.test(secret))
-        throw new HttpFailure(`the secret ${auth.secretRef.name} can't be sent as a header`, false);
-      const basic = Buffer.from(secret).toString("base64");
-      headers.authorization = auth.type === "Basic" ? `Basic ${basic}` : `Bearer ${secret}`;
-      secrets.push(secret, basic, ...(auth.type === "Basic" ? [secret.slice(secret.indexOf(":") + 1)] : []));
-    }
-    this.#secrets = secrets;
-    return { headers, ca: tls?.caRef ? await this.#secret(tls.caRef) : undefined };
-  }
-
-  async #secret({ name, key }: { name: string; key: string }): Promise<string> {
-    // A reader that hangs would hold its place in the lane for good.
-    let timer: { cancel(): void } | undefined;
-    try {
-      return await Promise.race([
-        this.#deps.secret(name, key),
-        new Promise<never>((_, reject) => {
-          timer = this.#clock.after(this.timeoutMs, () => reject(new Error("late")));
-        }),
-      ]);
-    } catch {
-      // The reason may hold what was read.
-      throw new HttpFailure(`the secret ${name} (key ${key}) can't be read`, false);
-    } finally {
-      timer?.cancel();
-    }
-  }
-
-  #dispatcher(ca: string | undefined): Dispatcher {
-    if (this.#deps.dispatcher) return this.#deps.dispatcher;
-    if (this.#agent?.ca === ca && this.#agent) return this.#agent.dispatcher;
-    this.#agent?.dispatcher.close().catch(() => {});
-    const dispatcher = new Agent({ connect: { timeout: this.timeoutMs, ...(ca === undefined ? {} : { ca }) } });
-    this.#agent = { ca, dispatcher };
-    return dispatcher;
   }
 }

@@ -13,6 +13,8 @@ export interface HttpRequest {
   body?: string;
   timeoutMs: number;
   maxBodyBytes: number;
+  /** Only the status counts: at most `maxBodyBytes` of the body are taken in and thrown away, and what is wrong with it is no failure. */
+  statusOnly?: boolean;
   signal: AbortSignal;
 }
 
@@ -20,7 +22,12 @@ export interface HttpAnswer {
   status: number;
   contentType: string;
   body: string;
+  /** The header Retry-After, as it came. */
+  retryAfter?: string;
 }
+
+/** How long a body that nobody reads is waited for, so that its connection can be used again, ms. */
+const DRAIN_MS = 200;
 
 /** No usable answer came. */
 export class HttpFailure extends Error {
@@ -44,7 +51,7 @@ export async function exchange(dispatcher: Dispatcher, clock: Clock, request: Ht
   const late = new HttpFailure(`no complete answer within ${request.timeoutMs} ms`, true, true);
   const timer = clock.after(request.timeoutMs, () => abort.abort(late));
   try {
-    return await withAbort(answer(dispatcher, request, abort.signal), abort.signal);
+    return await withAbort(answer(dispatcher, clock, request, abort.signal), abort.signal);
   } catch (error) {
     throw error instanceof HttpFailure ? error : new HttpFailure(describe(error), true);
   } finally {
@@ -65,7 +72,7 @@ function withAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   });
 }
 
-async function answer(dispatcher: Dispatcher, request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
+async function answer(dispatcher: Dispatcher, clock: Clock, request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
   const response = await dispatcher.request({
     origin: request.url.origin,
     path: request.url.pathname + request.url.search,
@@ -84,8 +91,27 @@ async function answer(dispatcher: Dispatcher, request: HttpRequest, signal: Abor
     response.body.destroy();
     throw new HttpFailure(`redirects (HTTP ${status}), and redirects are not followed`, false);
   }
-  const body = await text(response.body, String(headers["content-encoding"] ?? ""), request.maxBodyBytes);
-  return { status, contentType: String(headers["content-type"] ?? ""), body };
+  const body = request.statusOnly
+    ? await drain(response.body, clock, request.maxBodyBytes)
+    : await text(response.body, String(headers["content-encoding"] ?? ""), request.maxBodyBytes);
+  const retryAfter = headers["retry-after"];
+  return {
+    status,
+    contentType: String(headers["content-type"] ?? ""),
+    body,
+    ...(typeof retryAfter === "string" ? { retryAfter } : {}),
+  };
+}
+
+async function drain(body: Dispatcher.ResponseData["body"], clock: Clock, limit: number): Promise<""> {
+  let timer: { cancel(): void } | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = clock.after(DRAIN_MS, resolve);
+  });
+  await Promise.race([body.dump({ limit }).catch(() => {}), late]);
+  timer?.cancel();
+  body.destroy();
+  return "";
 }
 
 async function text(raw: Readable, encoding: string, maxBytes: number): Promise<string> {
@@ -129,6 +155,7 @@ const WORDS: Record<string, string> = {
   ETIMEDOUT: "the connection timed out",
   EHOSTUNREACH: "no route to the host",
   ENETUNREACH: "no route to the network",
+  ADDRESS_REFUSED: "the host name leads to an address that must not be called",
   ENOTFOUND: "the host name is not known",
   EAI_AGAIN: "the host name can't be looked up now",
   UND_ERR_SOCKET: "the connection was closed before the answer was complete",

@@ -1,6 +1,7 @@
 // Errors as a closed set of kinds.
 import { describe, expect, test } from "vitest";
-import { type ApiErrorKind, errorOfAnswer, mayHaveCommitted, retryAfterMs } from "../../src/kube/errors.ts";
+import { retryAfterMs } from "../../src/backoff.ts";
+import { type ApiErrorKind, errorOfAnswer, mayHaveCommitted } from "../../src/kube/errors.ts";
 
 const status = (reason: string, more: object = {}) => ({
   kind: "Status",
