@@ -256,6 +256,10 @@ export const PROMISES: Record<string, readonly Promised[]> = {
       "Cold: scaled up first, the breached one serves until then",
       "a cold return scales the target up first; until then the breached one serves",
     ),
+    of("operator/foreign-pods.test.ts")(
+      "A pod that only bears our labels is no ready pod of the target",
+      "does not count as ready: a cold target gets its traffic when pods of its own are ready",
+    ),
     recreate(
       "Recreate goes the same way back",
       "the breached one is scaled down, its pods are awaited gone, and only then the clock of the target's start runs",
@@ -383,6 +387,7 @@ export const PROMISES: Record<string, readonly Promised[]> = {
       "Pods on a node that is not ready are no evidence",
       "pods on a node that is not ready are no evidence, whatever they show",
     ),
+    of("operator/foreign-pods.test.ts")("… nor is it measured", "is not scraped"),
     policies(
       "When a check as merged changes, its window begins anew and no other",
       "when a check as merged changes, the window of that check begins anew, and no other",

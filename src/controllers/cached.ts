@@ -60,14 +60,26 @@ export function trimNode({ apiVersion, kind, metadata, status }: Node): Node {
   return { apiVersion, kind, metadata: { name, uid, resourceVersion }, status: { conditions } };
 }
 
+/** Of a pod what its facts are made of, and of its owners the one that made it. */
 export function trimPod(pod: Pod): Pod {
   const { apiVersion, kind, metadata, spec, status } = pod;
   const { name, namespace, uid, labels, annotations, creationTimestamp, deletionTimestamp, resourceVersion } = metadata;
+  const ownerReferences = pod.metadata.ownerReferences?.filter((owner) => owner.controller === true) ?? [];
   const scrape = Object.fromEntries(Object.entries(annotations ?? {}).filter(([key]) => key.startsWith("prometheus.io/")));
   return {
     apiVersion,
     kind,
-    metadata: { name, namespace, uid, labels, annotations: scrape, creationTimestamp, deletionTimestamp, resourceVersion },
+    metadata: {
+      name,
+      namespace,
+      uid,
+      labels,
+      annotations: scrape,
+      ownerReferences,
+      creationTimestamp,
+      deletionTimestamp,
+      resourceVersion,
+    },
     spec: {
       nodeName: spec.nodeName,
       containers: spec.containers.map(({ name: container, ports }) => ({ name: container, ports })),

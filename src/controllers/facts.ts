@@ -1,6 +1,6 @@
 // From the objects of the API server to the facts that the core decides on. Pure; reads named fields only.
 
-import { ANNOTATIONS, LABELS } from "../api/names.ts";
+import { ANNOTATIONS, childName, LABELS } from "../api/names.ts";
 import { type CheckProfile, readProfiles } from "../core/profile.ts";
 import type {
   Child,
@@ -39,6 +39,21 @@ export interface KeptRevision {
 export function revisionOf(object: KubeObject): number | undefined {
   const number = Number(object.metadata.labels?.[LABELS.revision]);
   return Number.isInteger(number) && number > 0 ? number : undefined;
+}
+
+/**
+ * The revision that a pod is of: of the one that its labels name, where the ReplicaSet of that revision's Deployment made it. A pod
+ * that only bears our labels is nobody's revision: it must not count as ready, be measured or be asked. That the ReplicaSet which a
+ * pod names is there and of that Deployment is kept true by Kubernetes: a pod whose owner is not there is collected, and a
+ * ReplicaSet of these labels without another controller is taken over and emptied by the Deployment.
+ */
+export function revisionOfPod(pod: Pod): number | undefined {
+  const revision = revisionOf(pod);
+  const { labels, ownerReferences = [] } = pod.metadata;
+  const [deployment, hash] = [labels?.[LABELS.deployment], labels?.["pod-template-hash"]];
+  if (revision === undefined || deployment === undefined || hash === undefined) return undefined;
+  const maker = ownerReferences.find((owner) => owner.controller === true);
+  return maker?.kind === "ReplicaSet" && maker.name === `${childName(deployment, revision)}-${hash}` ? revision : undefined;
 }
 
 /** True where `object` is controlled by the object with this uid. */

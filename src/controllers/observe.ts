@@ -16,6 +16,7 @@ import {
   podFacts,
   readyByRevision,
   revisionOf,
+  revisionOfPod,
   serviceFacts,
 } from "./facts.ts";
 import type { Memory } from "./memory.ts";
@@ -41,7 +42,7 @@ export interface Observer {
 export function podsOf(caches: Caches, key: string, revision: number): PodFacts[] {
   return caches.pods
     .of(key)
-    .filter((pod) => revisionOf(pod) === revision)
+    .filter((pod) => revisionOfPod(pod) === revision)
     .map((pod) => podFacts(pod, nodeReady(caches, pod.spec.nodeName)));
 }
 
@@ -66,7 +67,7 @@ function serviceOf(caches: Caches, key: string, deployment: CachedDeployment, na
   const slices = caches.slices
     .of(key)
     .filter((slice: EndpointSlice) => slice.metadata.labels?.["kubernetes.io/service-name"] === name);
-  const pods = new Map(caches.pods.of(key).map((pod) => [pod.metadata.name, revisionOf(pod)]));
+  const pods = new Map(caches.pods.of(key).map((pod) => [pod.metadata.name, revisionOfPod(pod)]));
   return serviceFacts(
     service,
     deployment as never,
@@ -74,13 +75,13 @@ function serviceOf(caches: Caches, key: string, deployment: CachedDeployment, na
   );
 }
 
-/** Pods that may become endpoints, by revision; 0: the label of the deployment and no revision. */
+/** Pods that may become endpoints, by revision; 0: the label of the deployment, and made by none of its revisions. */
 function podCounts(caches: Caches, key: string): Record<number, number> {
   const counts: Record<number, number> = {};
   for (const pod of caches.pods.of(key)) {
     // What has ended for good lies about until it is collected, and never gets traffic.
     if (pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed") continue;
-    const revision = revisionOf(pod) ?? 0;
+    const revision = revisionOfPod(pod) ?? 0;
     counts[revision] = (counts[revision] ?? 0) + 1;
   }
   return counts;

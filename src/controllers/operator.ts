@@ -17,7 +17,7 @@ import { WorkQueue } from "../workqueue/queue.ts";
 import { runWorkers } from "../workqueue/worker.ts";
 import type { Executor } from "./apply.ts";
 import { Caches } from "./caches.ts";
-import { revisionOf } from "./facts.ts";
+import { revisionOfPod } from "./facts.ts";
 import { Memory } from "./memory.ts";
 import { reconcileNamed } from "./named.ts";
 import { podsOf } from "./observe.ts";
@@ -90,7 +90,7 @@ function scrapeTargets(
 ): PodTarget[] {
   return caches.pods
     .of(key)
-    .filter((pod) => revisionOf(pod) === revision && pod.metadata.deletionTimestamp === undefined && pod.status?.podIP)
+    .filter((pod) => revisionOfPod(pod) === revision && pod.metadata.deletionTimestamp === undefined && pod.status?.podIP)
     .map((pod) => {
       const port = portOf(pod, settings.port);
       const path = settings.path ?? pod.metadata.annotations?.["prometheus.io/path"];
