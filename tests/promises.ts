@@ -319,6 +319,10 @@ export const PROMISES: Record<string, readonly Promised[]> = {
       "it opens when more than the share, and at least so many, went bad within the time",
     ),
     limits("It opens for one source alone", "the storm breaker of one source holds only what that source measures"),
+    storm(
+      "It opens for one namespace alone",
+      "only its returns are held: a deployment of another namespace is returned as ever, also after a restart",
+    ),
     limits("Recommend shows the decision and waits for approval", "it shows the decision and waits for approval"),
     limits(
       "… never before taking traffic from an unproven revision",

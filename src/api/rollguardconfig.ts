@@ -111,6 +111,7 @@ export const RollguardConfigStatusSchema = z.object({
       guarded: counter().optional().describe("Guarded deployments."),
       breached: counter().optional().describe("Those with a first bad sample within the window."),
       source: z.string().max(253).optional().describe("The source that they share, where there is one."),
+      namespace: z.string().max(63).optional().describe("Nearly all are of this namespace, and only it is held."),
       resumedAt: time().optional().describe("When a person last said to go on: what was bad by then opens it no more."),
       message: message().optional(),
     })

@@ -11,6 +11,7 @@ import {
   type BadRun,
   type BreakerSettings,
   type BreakerState,
+  concerns,
   type Guarded,
   resumeBreaker,
 } from "../core/breaker.ts";
@@ -92,11 +93,12 @@ export class Storm {
   start(): void {
     const status = this.#config()?.status;
     this.#startedAt = this.#deps.now();
-    const { active = false, since, source, resumedAt } = status?.storm ?? {};
+    const { active = false, since, source, namespace, resumedAt } = status?.storm ?? {};
     this.#state = {
       open: active,
       ...(since === undefined ? {} : { since: Date.parse(since) }),
       ...(active && source !== undefined ? { source } : {}),
+      ...(active && namespace !== undefined ? { namespace } : {}),
       ...(resumedAt === undefined ? {} : { resumedAt: Date.parse(resumedAt) }),
     };
     this.#handledResume = status?.handledResume;
@@ -142,7 +144,7 @@ export class Storm {
 
   /** What holds the automatic returns of a proven revision of this deployment. */
   of(key: string): Snapshot["storm"] {
-    if (!this.open || this.#guardedRevision(key) === undefined) return undefined;
+    if (!this.open || !concerns(this.#state, key) || this.#guardedRevision(key) === undefined) return undefined;
     const { source } = this.#state;
     return { message: stormMessage(this.#state), ...(source === undefined ? {} : { source }) };
   }
@@ -262,10 +264,11 @@ export class Storm {
     const before = this.#state;
     this.#state = found.state;
     if (found.state.open) this.#last = found;
-    if (found.state.open === before.open && found.state.source === before.source) return;
-    this.#deps.logger.warn({ open: found.state.open, why: stormMessage(this.#state) }, "the storm breaker");
+    const { open, source, namespace } = found.state;
+    if (open === before.open && source === before.source && namespace === before.namespace) return;
+    this.#deps.logger.warn({ open, why: stormMessage(this.#state) }, "the storm breaker");
     this.#deps.onDirty(0);
-    if (found.state.open) this.#look();
+    if (open) this.#look();
     else
       this.#deps.onClosed(
         this.#deps.caches.deployments

@@ -12,9 +12,12 @@ const isResumed = ({ since, resumedAt }: BreakerState) => resumedAt !== undefine
 
 /** Why it holds, or does no longer. */
 export function stormMessage(state: BreakerState): string {
-  const where = state.source === undefined ? "" : ` at the source ${state.source}`;
+  const { source, namespace } = state;
+  const who = namespace === undefined ? "much of the fleet" : `many deployments of the namespace ${namespace}`;
+  const whose = namespace === undefined ? "" : "its ";
+  const where = source === undefined ? "" : ` at the source ${source}`;
   if (state.open)
-    return `much of the fleet went bad${where} at once: automatic returns of proven revisions are held since ${time(state.since ?? 0)}`;
+    return `${who} went bad${where} at once: ${whose}automatic returns of proven revisions are held since ${time(state.since ?? 0)}`;
   if (isResumed(state)) return "a person said to go on: returns begin again";
   return "the share of bad deployments has fallen: returns begin again";
 }
@@ -48,6 +51,7 @@ export function stormStatus(
     ...(state.since === undefined ? {} : { since: time(state.since) }),
     ...(last ? { guarded: last.guarded, breached: last.bad.length } : pick(status?.storm)),
     ...(state.source === undefined ? {} : { source: state.source }),
+    ...(state.namespace === undefined ? {} : { namespace: state.namespace }),
     ...(state.resumedAt === undefined ? {} : { resumedAt: time(state.resumedAt) }),
     message,
   };

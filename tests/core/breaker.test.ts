@@ -1,7 +1,16 @@
 // The storm breaker as a pure function: when it opens, at what, when it closes, and what a restart and a person change.
 
 import { describe, expect, test } from "vitest";
-import { assess, type BreakerSettings, type BreakerState, type Guarded, resumeBreaker } from "../../src/core/breaker.ts";
+import {
+  assess,
+  type BreakerSettings,
+  type BreakerState,
+  concerns,
+  type Doubt,
+  type Guarded,
+  resumeBreaker,
+  wider,
+} from "../../src/core/breaker.ts";
 
 const SETTINGS: BreakerSettings = { enabled: true, share: 0.3, atLeast: 5, withinMs: 600_000 };
 const NOW = Date.parse("2026-11-24T10:00:00Z");
@@ -57,6 +66,81 @@ describe("it opens when more than the share, and at least so many, went bad with
 
   test("it names the bad ones and of how many", () => {
     expect(says(fleet(10, 5))).toMatchObject({ guarded: 10, bad: ["ns/m0", "ns/m1", "ns/m2", "ns/m3", "ns/m4"] });
+  });
+});
+
+/** The same deployments in another namespace. */
+const inside = (namespace: string, guarded: Guarded[]): Guarded[] =>
+  guarded.map((one) => ({ ...one, key: one.key.replace("ns/", `${namespace}/`) }));
+const doubtOf = ({ open, source, namespace }: BreakerState) => (open ? [source ?? "all", namespace ?? "everywhere"] : "no storm");
+
+describe("a storm that is one namespace's is in doubt there only", () => {
+  test.each<[string, Guarded[], ReturnType<typeof doubtOf>]>([
+    ["a fleet of one namespace", fleet(10, 6), ["prometheus", "ns"]],
+    ["all 40 bad ones of 100", [...fleet(40, 40), ...inside("b", fleet(60, 0))], ["prometheus", "ns"]],
+    ["one stray elsewhere", [...fleet(6, 6), ...inside("b", fleet(4, 1))], ["prometheus", "ns"]],
+    ["half of the few others", [...fleet(10, 10), ...inside("b", fleet(4, 2))], ["prometheus", "everywhere"]],
+    ["an incident of eight others among 60", [...fleet(40, 40), ...inside("b", fleet(60, 8))], ["prometheus", "ns"]],
+    ["more than a fifth are elsewhere", [...fleet(40, 40), ...inside("b", fleet(60, 11))], ["prometheus", "everywhere"]],
+    [
+      "five namespaces alike",
+      ["a", "b", "c", "d", "e"].flatMap((name) => inside(name, fleet(20, 7))),
+      ["prometheus", "everywhere"],
+    ],
+    ["by the built-in checks", built([...fleet(6, 6), ...inside("b", fleet(4, 0))]), ["all", "ns"]],
+    [
+      "at two sources of its own",
+      [...fleet(6, 6, 1000, "p", "p"), ...fleet(6, 6, 1000, "q", "q"), ...inside("b", fleet(20, 1))],
+      ["all", "ns"],
+    ],
+    [
+      "and another source's storm elsewhere: it is not one namespace's",
+      [...fleet(40, 40), ...inside("b", fleet(6, 6, 1000, "small")), ...inside("c", fleet(60, 0))],
+      ["all", "everywhere"],
+    ],
+    ["few of the fleet, though all of the namespace", [...fleet(10, 10), ...inside("b", fleet(60, 0))], "no storm"],
+  ])("%s", (_words, guarded, expected) => {
+    expect(doubtOf(says(guarded).state)).toEqual(expected);
+  });
+
+  const OPEN: BreakerState = { open: true, since: NOW - 3_600_000, source: "prometheus", namespace: "ns" };
+
+  test("it counts those that are held", () => {
+    const { guarded, bad } = says([...fleet(6, 6), ...inside("b", fleet(4, 1))]);
+    expect([guarded, bad]).toEqual([6, ["ns/m0", "ns/m1", "ns/m2", "ns/m3", "ns/m4", "ns/m5"]]);
+  });
+
+  test("while it is open it grows to the others when they go bad, and never back", () => {
+    const grown = says([...fleet(10, 10), ...inside("b", fleet(10, 6))], OPEN).state;
+    expect(grown).toEqual({ open: true, since: OPEN.since, source: "prometheus" });
+    expect(says([...fleet(10, 10), ...inside("b", fleet(10, 0))], grown).state).toEqual(grown);
+  });
+
+  test("it closes when no more than half of what opens it over all is left", () => {
+    const left = (bad: number) => [...fleet(40, bad, 3_600_000), ...inside("b", fleet(60, 0))];
+    expect(says(left(16), OPEN).state).toEqual(OPEN);
+    expect(says(left(15), OPEN).state).toEqual({ ...OPEN, calmSince: NOW });
+  });
+
+  test("it closes whatever the others do that are not held", () => {
+    const others = inside("b", fleet(60, 60, 3_600_000));
+    expect(says([...fleet(40, 0), ...others], OPEN).state).toEqual({ ...OPEN, calmSince: NOW });
+  });
+
+  test.each<[string, Doubt, Doubt, Doubt]>([
+    ["the same", { source: "a", namespace: "n" }, { source: "a", namespace: "n" }, { source: "a", namespace: "n" }],
+    ["another source", { source: "a", namespace: "n" }, { source: "b", namespace: "n" }, { namespace: "n" }],
+    ["another namespace", { source: "a", namespace: "n" }, { source: "a", namespace: "m" }, { source: "a" }],
+    ["everywhere", { source: "a", namespace: "n" }, { source: "a" }, { source: "a" }],
+    ["both others", { source: "a", namespace: "n" }, { source: "b", namespace: "m" }, {}],
+    ["everything", {}, { source: "a", namespace: "n" }, {}],
+  ])("what is in doubt with another doubt: %s", (_words, one, other, expected) => {
+    expect(wider(one, other)).toEqual(expected);
+  });
+
+  test("a doubt concerns the deployments of its namespace, and none whose namespace begins alike", () => {
+    expect(["ns/m", "ns2/m", "n/s"].map((key) => concerns({ namespace: "ns" }, key))).toEqual([true, false, false]);
+    expect(concerns({ source: "a" }, "ns2/m")).toBe(true);
   });
 });
 

@@ -11,13 +11,17 @@ import { version } from "./story.ts";
 const CONFIGS = { group: "rollguard.dev", version: "v1alpha1", resource: "rollguardconfigs" };
 
 export class Fleet {
-  readonly simulation: Simulation;
+  readonly simulation = new Simulation();
+  /** In the namespace `default`, but for those of another. */
   readonly names: string[];
+  #elsewhere: ReadonlyMap<string, string>;
   /** Those that measure too many errors now, whatever they serve. */
   bad = new Set<string>();
 
-  constructor(size: number, simulation = new Simulation()) {
-    this.simulation = simulation;
+  /** @param elsewhere the namespaces of those that are not in `default`, by name */
+  constructor(size: number, elsewhere: Record<string, string> = {}) {
+    const { simulation } = this;
+    this.#elsewhere = new Map(Object.entries(elsewhere));
     this.names = Array.from({ length: size }, (_, index) => `m${index}`);
     simulation.answerQuery = async (request: ApiRequest) => {
       const body = answerQueries(request.body ?? "", simulation.clock.now(), (text, at) => {
@@ -38,10 +42,27 @@ export class Fleet {
       metadata: { name: "prometheus" },
       spec: { type: "Prometheus", address: "http://metrics.example", namespaces: ["*"], freeQueries: true },
     });
+    for (const namespace of new Set(this.names.map((name) => this.#namespace(name)))) await this.#equip(namespace);
+    for (const name of ["v1", "v2"]) {
+      for (const one of this.names) await simulation.apply(this.#pinned(one, name));
+      await this.until("proven", () => this.all(({ status }) => status?.phase === "Guarding" && status.active?.version === name));
+    }
+    await simulation.clock.advance(5000);
+    return this;
+  }
+
+  #namespace(name: string): string {
+    return this.#elsewhere.get(name) ?? "default";
+  }
+
+  /** What the deployments of a namespace need there. */
+  async #equip(namespace: string): Promise<void> {
+    const { simulation } = this;
+    await simulation.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
     await simulation.apply({
       apiVersion: "rollguard.dev/v1alpha1",
       kind: "RollbackPolicy",
-      metadata: { name: "fleet", namespace: "default" },
+      metadata: { name: "fleet", namespace },
       spec: {
         warmup: "1s",
         bake: "6s",
@@ -61,21 +82,15 @@ export class Fleet {
         rollback: { cooldown: "5s", verify: "2s", deadline: "120s" },
       },
     });
-    await simulation.apply(version("v1"));
-    await simulation.apply(version("v2"));
-    for (const name of ["v1", "v2"]) {
-      for (const one of this.names) await simulation.apply(this.#pinned(one, name));
-      await this.until("proven", () => this.all(({ status }) => status?.phase === "Guarding" && status.active?.version === name));
-    }
-    await simulation.clock.advance(5000);
-    return this;
+    await simulation.apply(version("v1", namespace));
+    await simulation.apply(version("v2", namespace));
   }
 
   #pinned(name: string, pin: string): object {
     return {
       apiVersion: "rollguard.dev/v1alpha1",
       kind: "ModelDeployment",
-      metadata: { name, namespace: "default" },
+      metadata: { name, namespace: this.#namespace(name) },
       spec: {
         model: "toy",
         version: pin,
@@ -88,7 +103,7 @@ export class Fleet {
   }
 
   of(name: string): ModelDeployment {
-    return this.simulation.server.get(IDS.deployments, "default", name) as unknown as ModelDeployment;
+    return this.simulation.server.get(IDS.deployments, this.#namespace(name), name) as unknown as ModelDeployment;
   }
 
   all(holds: (deployment: ModelDeployment) => boolean): boolean {

@@ -9,16 +9,18 @@ afterEach(async () => {
   fleet = undefined;
 });
 
-async function begin(): Promise<Fleet> {
-  fleet = await new Fleet(10).prepare();
+async function begin(elsewhere?: Record<string, string>): Promise<Fleet> {
+  fleet = await new Fleet(10, elsewhere).prepare();
   return fleet;
 }
 
 const SIX = ["m0", "m1", "m2", "m3", "m4", "m5"];
+/** The other four, where they belong to somebody else. */
+const OTHERS = { m6: "other", m7: "other", m8: "other", m9: "other" };
 
 /** Six of ten go bad, and the breaker is open. */
-async function storm(): Promise<Fleet> {
-  const begun = await begin();
+async function storm(elsewhere?: Record<string, string>): Promise<Fleet> {
+  const begun = await begin(elsewhere);
   for (const name of SIX) begun.bad.add(name);
   await begun.until("open", () => begun.breaker() === "True Storm", 10_000);
   return begun;
@@ -103,6 +105,52 @@ describe("when more than 30 % of the guarded deployments go bad at once", () => 
     );
     await one.until("returned", () => one.returned().length === 1, 10_000);
     expect(one.returned()).toEqual(["m0"]);
+  });
+});
+
+describe("when those that go bad are of one namespace", () => {
+  test("only its returns are held: a deployment of another namespace is returned as ever, also after a restart", async () => {
+    const one = await storm(OTHERS);
+    one.bad.add("m7");
+    await one.until("returned", () => one.returned().length > 0, 20_000);
+    one.bad.delete("m7");
+    one.simulation.running().kill();
+    one.simulation.operator();
+    await one.simulation.clock.advance(20_000);
+    one.bad.add("m9");
+    await one.until("returned", () => one.returned().length > 1, 20_000);
+    await one.simulation.clock.advance(60_000);
+    expect(one.returned()).toEqual(["m7", "m9"]);
+    expect(one.breaker()).toBe("True Storm");
+    expect(one.config()?.status).toMatchObject({
+      storm: { active: true, source: "prometheus", namespace: "default", guarded: 6, breached: 6 },
+      suspects: SIX.map((name) => `default/${name}`),
+    });
+    expect(one.events("StormBreakerOpened")).toBe(1);
+  });
+
+  test("when others go bad with them, all are held", async () => {
+    const one = await storm(OTHERS);
+    expect(one.config()?.status?.storm?.namespace).toBe("default");
+    for (const name of ["m6", "m7", "m8"]) one.bad.add(name);
+    await one.simulation.clock.advance(60_000);
+    expect(one.returned()).toEqual([]);
+    expect(one.config()?.status?.storm).toMatchObject({ active: true, source: "prometheus", guarded: 10, breached: 9 });
+    expect(one.config()?.status?.storm).not.toHaveProperty("namespace");
+    expect(one.of("m6").status?.reason).toBe("StormBreaker");
+  });
+
+  test("a person says to go on: what was held returns", async () => {
+    const one = await storm(OTHERS);
+    await one.simulation.apply({
+      apiVersion: "rollguard.dev/v1alpha1",
+      kind: "RollguardConfig",
+      metadata: { name: "cluster" },
+      spec: { stormBreaker: { resume: "seen" } },
+    });
+    await one.until("returned", () => one.returned().length === 6, 10_000);
+    expect(one.breaker()).toBe("False Resumed");
+    expect(one.config()?.status?.storm).not.toHaveProperty("namespace");
   });
 });
 

@@ -57,10 +57,10 @@ export function writesFrom(simulation: Simulation): () => string[] {
 }
 
 /** A version of the toy model. */
-export const version = (name: string): object => ({
+export const version = (name: string, namespace = "default"): object => ({
   apiVersion: "rollguard.dev/v1alpha1",
   kind: "ModelVersion",
-  metadata: { name, namespace: "default" },
+  metadata: { name, namespace },
   spec: {
     model: "toy",
     version: name,
