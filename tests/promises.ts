@@ -466,6 +466,11 @@ export const PROMISES: Record<string, readonly Promised[]> = {
   "History and audit": [
     properties("Sequence numbers have no gaps", "whatever happens, every promise holds after every decision"),
     kept("The status stays below 32 KiB after 10,000 rollbacks", "the status stays below 32 KiB after 10,000 rollbacks"),
+    kept(
+      "… and with 40 checks of two revisions",
+      "the status stays below 32 KiB with 40 checks of two revisions during a canary, and each transition is recorded",
+    ),
+    kept("Entries without a record go last", "entries without a record go last, and the newest of them never"),
     crash(
       "A record is created until it exists; each has exactly one",
       "Killed after any request, before or after the server committed it: the same end state as without the kill, no double rollback, no lost entry",

@@ -254,7 +254,10 @@ function condition(previous: Condition | undefined, type: string, next: Value, c
 /** Check lines change with a verdict, not with every sample. */
 function checkLines(context: Context): NonNullable<ModelDeploymentStatus["checks"]> {
   const { status } = context;
-  const lines = [context.active, context.candidate].flatMap((evidence) =>
+  // What has left both positions is judged no more.
+  const judged = [status.active?.revision, status.candidate?.revision];
+  const evidences = [context.active, context.candidate].filter((evidence) => judged.includes(evidence?.revision));
+  const lines = evidences.flatMap((evidence) =>
     (evidence?.findings ?? []).map((finding) => ({ finding, revision: evidence?.revision ?? 0 })),
   );
   return lines.map(({ finding, revision }) => {

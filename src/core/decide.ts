@@ -6,6 +6,7 @@ import { summarize } from "./conditions.ts";
 import type { Context, EventIntent, Held, Rule } from "./context.ts";
 import { breaches, type Evidence, evidenceFor } from "./evidence.ts";
 import { counted } from "./gates.ts";
+import { keepSmall } from "./history.ts";
 import { copyOf, sameJson } from "./plain.ts";
 import { lapseRecommendation } from "./recommendation.ts";
 import { tellBreaches } from "./rules/alerts.ts";
@@ -23,7 +24,6 @@ import { activeBreached, noteHealthy, returnProgress, revoked } from "./rules/re
 import { candidateFailed, moreTraffic, prove, retryCandidate, settle } from "./rules/rollout.ts";
 import { mayBeJudged, noteSleep } from "./sleep.ts";
 import type { Snapshot } from "./snapshot.ts";
-import { truncateHistory } from "./transitions.ts";
 
 /** Who wins, in this order. */
 export const RULES: readonly Rule[] = [
@@ -100,8 +100,8 @@ export function decide(snapshot: Snapshot, now: number): Decision {
   lapseRecommendation(context);
   tellBreaches(context);
   summarize(context);
-  truncateHistory(context.status, snapshot.deployment.spec.historyLimit ?? 50, snapshot.recorded);
   const changed = !sameJson(before, context.status);
+  if (changed) keepSmall(context.status, snapshot.deployment.spec.historyLimit ?? 50, snapshot.recorded);
   const later = context.wake.filter((time) => time > now);
   return {
     status: changed ? context.status : before,

@@ -317,24 +317,3 @@ export function stall(context: Context, reason: string, message: string, check?:
   };
   if (!known) tell(context, "Warning", reason, message, `${reason}-${status.sequence ?? 0}-${iso(now)}`);
 }
-
-const MAX_HISTORY_BYTES = 18 * 1024;
-
-/** Which history entries stay in the status: the newest `limit` below 18 KiB; those without a record go last. */
-export function truncateHistory(status: ModelDeploymentStatus, limit: number, recorded: ReadonlySet<number>): void {
-  const history = status.history ?? [];
-  if (history.length <= limit && JSON.stringify(history).length <= MAX_HISTORY_BYTES) {
-    status.history = history;
-    return;
-  }
-  const sizes = history.map((entry) => JSON.stringify(entry).length + 1);
-  let size = 1 + sizes.reduce((sum, one) => sum + one, 0);
-  while (history.length > 0 && (history.length > limit || size > MAX_HISTORY_BYTES)) {
-    const index = history.findIndex((entry) => recorded.has(entry.sequence));
-    if (index < 0 && size <= MAX_HISTORY_BYTES) break;
-    const at = Math.max(index, 0);
-    history.splice(at, 1);
-    size -= sizes.splice(at, 1)[0] ?? 0;
-  }
-  status.history = history;
-}

@@ -125,7 +125,7 @@ export class Invariants {
     if (!step.decision.changed) return;
     this.#conditions(step);
     this.#recommendation(step);
-    const size = JSON.stringify(step.after).length;
+    const size = Buffer.byteLength(JSON.stringify(step.after));
     this.holds("the status stays below 32 KiB", size < 32 * 1024, String(size));
     if (this.#writes++ % VALIDATE_EVERY === 0) this.#valid(step.after);
   }

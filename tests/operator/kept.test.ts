@@ -3,9 +3,10 @@
 import { afterEach, expect, test } from "vitest";
 import { ModelDeploymentStatusSchema } from "../../src/api/modeldeployment-status.ts";
 import type { Context } from "../../src/core/context.ts";
+import { keepSmall } from "../../src/core/history.ts";
 import type { KnownRevision } from "../../src/core/snapshot.ts";
-import { closeReturn, openReturn, quarantine, truncateHistory } from "../../src/core/transitions.ts";
-import { proven, type World } from "../core/world.ts";
+import { closeReturn, openReturn, quarantine } from "../../src/core/transitions.ts";
+import { check, policy, proven, type World } from "../core/world.ts";
 import { IDS, type Simulation } from "./simulated.ts";
 import { atRest, closeAll, guarding, pinned, version } from "./story.ts";
 
@@ -82,7 +83,7 @@ test("the status stays below 32 KiB after 10,000 rollbacks", { timeout: 120_000 
       message,
     );
     closeReturn(context, "Verified", "Verified", "every Critical check is within its limits");
-    truncateHistory(status, 100, recorded);
+    keepSmall(status, 100, recorded);
     recorded.add(status.sequence ?? 0);
   }
   // The real decision writes what is derived on top of it.
@@ -90,6 +91,135 @@ test("the status stays below 32 KiB after 10,000 rollbacks", { timeout: 120_000 
   world.run(5000);
   expect(world.status.sequence).toBeGreaterThanOrEqual(10_002);
   expect(world.status.history?.at(-1)).toMatchObject({ sequence: 10_002 });
-  expect(Buffer.byteLength(JSON.stringify(world.status))).toBeLessThan(32 * 1024);
+  // Few checks leave much to the history: 24 KiB of it at most, and nearly as much as there is.
+  expect(size(world.status.history)).toBeLessThanOrEqual(24 * 1024);
+  expect(size(world.status)).toBeGreaterThan(28 * 1024);
+  small(world);
+});
+
+const size = (value: unknown) => Buffer.byteLength(JSON.stringify(value));
+
+function small(world: World): void {
+  expect(size(world.status)).toBeLessThan(32 * 1024);
   expect(ModelDeploymentStatusSchema.safeParse(world.status).error).toBeUndefined();
+}
+
+/** Forty checks, as many as a status has room for of each of two revisions. */
+const FORTY = policy({
+  checks: Array.from({ length: 40 }, (_, index) =>
+    check({ name: `latency-of-the-endpoint-number-${index}`, source: "prometheus-of-the-team", threshold: { max: 0.5 } }),
+  ),
+});
+
+/** v1 is proven; its successors come by canary. */
+function canaries(): World {
+  const world = proven({
+    replicas: 4,
+    strategy: {
+      type: "Canary",
+      canary: {
+        steps: [
+          { weight: 20, hold: "20s" },
+          { weight: 50, hold: "20s" },
+        ],
+      },
+      drain: "5s",
+      progressDeadline: "60s",
+      standby: { replicas: "100%", for: "1h" },
+    },
+  });
+  world.policy = FORTY;
+  return world;
+}
+
+test("the status stays below 32 KiB with 40 checks of two revisions during a canary, and each transition is recorded", {
+  timeout: 120_000,
+}, () => {
+  const world = canaries();
+  let most = 0;
+  for (let i = 2; i < 10; i++) {
+    // Every other one is taken back at its second step.
+    const bad = (version: string) => i % 2 === 1 && version === `v${i}` && world.status.rollout?.step === 1;
+    world.measure = (_check, version) => ({ kind: "Value", value: bad(version) ? 0.612345678901234 : 0.012345678901234 * i });
+    world.version(`v${i}`).pin(`v${i}`);
+    for (let passed = 0; passed < 90_000; passed += 500) {
+      world.run(500);
+      most = Math.max(most, world.status.checks?.length ?? 0);
+      small(world);
+    }
+  }
+  expect(most).toBe(80);
+  expect(world.status.sequence).toBe(9);
+  expect([...world.cluster.recorded].sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  // What is left is the history's.
+  expect(world.status.history?.at(-1)).toMatchObject({ sequence: 9, outcome: "Rejected" });
+  expect(world.status.history?.at(-1)?.checks).toHaveLength(40);
+});
+
+test("80 checks with long messages: the longest are shortened, and the status stays below 32 KiB", { timeout: 120_000 }, () => {
+  const world = canaries();
+  world.pin("v2");
+  while (world.status.checks?.length !== 80) world.run(500);
+  const message = `dial tcp: lookup prometheus-of-the-team.monitoring.svc.cluster.local: ${"no such host; ".repeat(20)}`;
+  world.measure = (one) => ({ kind: "Error", message: one.name.endsWith("-7") ? "refused" : message });
+  for (let passed = 0; passed < 20_000; passed += 500) {
+    world.run(500);
+    small(world);
+  }
+  const lines = world.status.checks ?? [];
+  expect(lines).toHaveLength(80);
+  expect(new Set(lines.map((line) => line.verdict))).toEqual(new Set(["ProviderError"]));
+  // They still begin as they did, and the short ones are whole as long as the others have something to give.
+  for (const line of lines) expect(line.message).toMatch(/^the source does/);
+  const told = world.writes;
+  world.run(20_000);
+  expect(world.writes).toBe(told);
+});
+
+test("a return with 40 checks while the next candidate is judged too: below 32 KiB, and recorded with what was breached", {
+  timeout: 120_000,
+}, () => {
+  const world = canaries();
+  world.measure = () => ({ kind: "Value", value: 0.012345678901234 });
+  world.pin("v2").run(120_000);
+  expect(world.status).toMatchObject({ phase: "Guarding", active: { version: "v2" } });
+  const first = FORTY.checks[0]?.name;
+  world.measure = (one, version) => ({ kind: "Value", value: version === "v2" && one.name === first ? 0.9 : 0.012345678901234 });
+  while (!world.status.rollback) world.run(500);
+  world.pin("v3");
+  let most = 0;
+  while (world.status.rollback?.outcome === undefined) {
+    world.run(500);
+    most = Math.max(most, world.status.checks?.length ?? 0);
+    small(world);
+  }
+  expect(most).toBe(80);
+  const entry = world.status.history?.find((one) => one.action === "Return");
+  expect(entry).toMatchObject({ outcome: "Verified" });
+  expect(entry?.checks).toContainEqual(expect.objectContaining({ name: first, verdict: "Breached" }));
+});
+
+test("entries without a record go last, and the newest of them never", () => {
+  const { status, now } = proven();
+  const entries = Array.from({ length: 12 }, (_, index) => ({
+    ...(status.history ?? [])[0],
+    sequence: index + 1,
+    message: "x".repeat(1000),
+  })) as NonNullable<typeof status.history>;
+  const recorded = new Set([1, 2, 4, 5, 6, 7, 8, 9, 10, 11]);
+  const left = (limit: number, more: object = {}, history = entries) => {
+    const draft = { ...structuredClone(status), history, ...more };
+    keepSmall(draft, limit, recorded);
+    return draft.history.map((entry) => entry.sequence);
+  };
+  expect(left(100)).toEqual(entries.map((entry) => entry.sequence));
+  expect(left(4)).toEqual([3, 10, 11, 12]);
+  expect(left(1)).toEqual([12]);
+  // A status that has room for no more than 4 KiB of it, and for less than the newest: what nobody has recorded yet is not lost.
+  const name = "n".repeat(63);
+  const line = { name, source: "s".repeat(253), severity: "Critical", verdict: "Healthy", revision: 1, since: String(now) };
+  const full = { checks: Array(80).fill(line) };
+  expect(left(100, full)).toEqual([3, 12]);
+  const large = entries.map((entry) => ({ ...entry, message: "x".repeat(5000) }));
+  expect(left(100, full, large)).toEqual([12]);
 });
