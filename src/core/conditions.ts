@@ -263,7 +263,9 @@ function checkLines(context: Context): NonNullable<ModelDeploymentStatus["checks
   return lines.map(({ finding, revision }) => {
     const { check, judgement } = finding;
     const before = (status.checks ?? []).find((line) => line.name === check.name && line.revision === revision);
-    if (before && before.verdict === judgement.verdict && before.threshold === judgement.threshold) return before;
+    // A policy may give the check another severity or source: nobody else would say so of a line that stands.
+    const isSame = before?.severity === check.severity && before.source === check.source;
+    if (before && isSame && before.verdict === judgement.verdict && before.threshold === judgement.threshold) return before;
     const standing = remembered(context, finding, revision);
     if (standing) return standing;
     return {

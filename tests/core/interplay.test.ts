@@ -200,3 +200,23 @@ test("a guarded ratio within its limit, with a bad sample now and then, is writt
   expect(world.status.phase).toBe("Guarding");
   expect(world.writes - writes).toBeLessThanOrEqual(4);
 });
+
+// ROLLGUARD_TEST_SEED=20262757 of properties.test.ts: Ready was true beside a line that said that a Critical check is breached.
+test("a breached check to which its policy gives another severity or source is shown with these, not as it was when it breached", () => {
+  const world = proven();
+  const shown = () => world.status.checks?.find((line) => line.name === "error-ratio");
+  const words = () => [world.condition("Ready")?.status, shown()?.verdict, shown()?.severity, shown()?.source];
+  const actions = { Critical: "Hold", Warning: "Hold", Info: "Alert" } as const;
+  world.policy = policy({ actions });
+  world.measure = () => bad;
+  world.run(10_000);
+  expect(words()).toEqual(["False", "Breached", "Critical", "prometheus"]);
+  // Judged anew and breached again before anybody looks: no verdict in between has it written.
+  const { fingerprint } = check();
+  world.policy = policy({ actions, checks: [check({ severity: "Info", source: "feedback", fingerprint }), available] });
+  world.run(500);
+  expect(words()).toEqual(["True", "Breached", "Info", "feedback"]);
+  const { writes } = world;
+  world.run(10_000);
+  expect(world.writes - writes).toBe(0);
+});
