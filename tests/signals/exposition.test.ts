@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { Counter, Gauge, Histogram, Registry, Summary } from "prom-client";
 import { describe, expect, it } from "vitest";
-import { ExpositionError, parseExposition } from "../../src/signals/pods/exposition.ts";
+import { ExpositionError, MAX_SERIES, parseExposition } from "../../src/signals/pods/exposition.ts";
 
 const all = () => true;
 
@@ -96,9 +96,29 @@ rpc_duration_seconds_sum 1.7560473e+07
     ["x 1_000\n", "not a number"],
     ["x 1\n# EOF\ny 2\n", "after # EOF"],
     ["x 1\ny 1", "cut off"],
+    ['x{a="b} 1\n', "has no end"],
   ])("refuses %j", (body, says) => {
     expect(() => parseExposition(body, all)).toThrow(ExpositionError);
     expect(() => parseExposition(body, all)).toThrow(says);
+  });
+
+  it.each([
+    ["a sample's line", `x{a="${"b".repeat(20_000)}"} 1\n`, "longer than 16384 characters"],
+    ["a comment's line", `# HELP x ${"b".repeat(20_000)}\nx 1\n`, "longer than 16384 characters"],
+    ["labels", `x{${Array.from({ length: 65 }, (_, index) => `l${index}="v"`).join()}} 1\n`, "more than 64 labels"],
+    ["lines", "\n".repeat(200_001), "more than 200000 lines"],
+  ])("refuses what has no bounds: %s", (_words, body, says) => {
+    expect(() => parseExposition(body, all)).toThrow(ExpositionError);
+    expect(() => parseExposition(body, all)).toThrow(says);
+  });
+
+  it("a page of more series than are kept is not read to its end", () => {
+    const body = Array.from({ length: 100_000 }, (_, index) => `x{id="${index}"} 1\n`).join("");
+    let asked = 0;
+    const wanted = () => ++asked > 0;
+    expect(() => parseExposition(body, wanted)).toThrow("more than 2000 series");
+    // Each line asks twice: before its labels are read, and after.
+    expect(asked).toBeLessThanOrEqual(2 * (MAX_SERIES + 1));
   });
 
   it("never fails in another way, whatever a pod shows", () => {

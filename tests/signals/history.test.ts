@@ -1,8 +1,8 @@
 // What is kept of a pod: no more than is needed, and nothing that was not seen.
 
 import { describe, expect, it } from "vitest";
-import type { ScrapedSample } from "../../src/signals/pods/exposition.ts";
-import { MAX_SERIES, PodHistory } from "../../src/signals/pods/history.ts";
+import { MAX_SERIES, type ScrapedSample } from "../../src/signals/pods/exposition.ts";
+import { PodHistory } from "../../src/signals/pods/history.ts";
 
 const COUNT = new Set(["count"]);
 const sample = (value: number, labels: Record<string, string> = {}, cumulative = true): ScrapedSample => ({
@@ -71,6 +71,9 @@ describe("PodHistory", () => {
     }
     expect(history.series("count")[0]?.times).toHaveLength(100);
     expect(history.keptSince).toBe(51);
+    history.prune(0, 10 * MAX_SERIES);
+    expect(history.series("count")[0]?.times).toHaveLength(10);
+    expect(history.keptSince).toBe(141);
     expect(history.record(200, COUNT, [sample(1, { id: "one more" })])).toContain("more than 2000 series");
     expect(history.answered).toBe(false);
     expect(history.series("count")).toEqual([]);

@@ -2,6 +2,7 @@
 
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { afterEach, describe, expect, it } from "vitest";
+import { MemoryDispatcher } from "../../src/sandbox/apiserver/dispatcher.ts";
 import type { PodTarget, Query, Source } from "../../src/signals/types.ts";
 import { serve, type TestServer } from "./server.ts";
 import { pod, ratio, scalar, source, VARIABLES } from "./support.ts";
@@ -300,6 +301,40 @@ describe("Pods: scraping", () => {
     expect(await asked.read(scalar("few", { pods: [pod(server.port)] }))).toMatchObject({ kind: "Value", value: 1 });
     const reading = await asked.read(scalar("sum(many)", { pods: [pod(server.port)] }));
     expect(reading).toMatchObject({ kind: "Error", message: expect.stringContaining("more than 2000 series") });
+  });
+
+  it("pods that are too much only together are refused together, and read again when they are not", async () => {
+    let each = 1900;
+    const page = () => Array.from({ length: each }, (_, index) => `many{id="${index}"} 1\n`).join("");
+    const server = await serve((_req, res) => void res.end(page()));
+    cleanups.push(() => server.close());
+    const asked = opened({ type: "Pods" });
+    const pods = Array.from({ length: 11 }, (_, index) => pod(server.port, `scorer-r7-${index}`));
+    const reading = await asked.read(scalar("sum(many)", { pods }));
+    expect(reading).toMatchObject({ kind: "Error", message: expect.stringContaining("together show more than 20000 series") });
+    each = 1000;
+    expect(await reread(asked, scalar("sum(many)", { pods }))).toMatchObject({ kind: "Value", value: 11_000 });
+  });
+
+  it("what many pods show at the same time is read one by one, and other work comes between", async () => {
+    const body = "# TYPE x gauge\nx 1\n";
+    const dispatcher = new MemoryDispatcher(() => Promise.resolve({ status: 200, headers: {}, body }));
+    const turnsOf = async (count: number) => {
+      const asked = opened({ type: "Pods" }, { dispatcher, concurrency: 64 });
+      let turns = 0;
+      let over = false;
+      const turn = () => {
+        turns++;
+        if (!over) setImmediate(turn);
+      };
+      setImmediate(turn);
+      const pods = Array.from({ length: count }, (_, index) => pod(80, `scorer-r7-${index}`));
+      expect(await asked.read(scalar("sum(x)", { pods }))).toMatchObject({ kind: "Value", value: count });
+      over = true;
+      return turns;
+    };
+    const [few, many] = [await turnsOf(2), await turnsOf(60)];
+    expect(many - few).toBeGreaterThanOrEqual(50);
   });
 
   it("labels that the pod uses itself are kept as exported_…", async () => {

@@ -15,15 +15,21 @@ export interface ScrapedSample {
 /** The body is not in the format; the message says where and why, in one line. */
 export class ExpositionError extends Error {}
 
+/** More samples than this of the asked metrics are refused: a label without bounds must cost neither the operator's memory nor its time. */
+export const MAX_SERIES = 2000;
 const MAX_LINES = 200_000;
+const MAX_LINE_CHARS = 16_384;
+const MAX_LABELS = 64;
 const NAME = /[a-zA-Z_:][a-zA-Z0-9_:]*/y;
 const LABEL = /[a-zA-Z_][a-zA-Z0-9_]*/y;
+const QUOTED = /"[^"\\]*(?:\\.[^"\\]*)*"/sy;
 const META = /^#\s+(TYPE|HELP|UNIT)\s+(?:([a-zA-Z_:][a-zA-Z0-9_:]*)|"((?:[^"\\]|\\.)*)")(?:[ \t]+(.*))?$/;
 const TIMESTAMP = /^[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?$/;
 
 /**
  * The samples of the metrics that `wanted` names; the others are checked for their names only.
- * Timestamps in the body are ignored: a sample is as old as its scrape. Throws ExpositionError.
+ * Timestamps in the body are ignored: a sample is as old as its scrape. Throws ExpositionError, also for what has no bounds, and
+ * as soon as that is seen: other work of the process waits meanwhile.
  */
 export function parseExposition(body: string, wanted: (metric: string) => boolean): ScrapedSample[] {
   if (body === "") throw new ExpositionError("the answer is empty");
@@ -36,9 +42,10 @@ export function parseExposition(body: string, wanted: (metric: string) => boolea
   for (let from = 0; from < body.length; ) {
     const newline = body.indexOf("\n", from);
     const to = newline === -1 ? body.length : newline;
+    if (++number > MAX_LINES) throw new ExpositionError(`more than ${MAX_LINES} lines`);
+    if (to - from > MAX_LINE_CHARS) throw new ExpositionError(`line ${number} is longer than ${MAX_LINE_CHARS} characters`);
     const line = body.slice(from, to).replace(/\r$/, "");
     from = to + 1;
-    if (++number > MAX_LINES) throw new ExpositionError(`more than ${MAX_LINES} lines`);
     if (line === "# EOF") {
       if (body.slice(from).trim() !== "") throw new ExpositionError(`line ${number}: text after # EOF`);
       return samples;
@@ -51,7 +58,8 @@ export function parseExposition(body: string, wanted: (metric: string) => boolea
       continue;
     }
     const sample = sampleOf(line.slice(start), number, wanted, types);
-    if (sample) samples.push(sample);
+    if (sample && samples.push(sample) > MAX_SERIES)
+      throw new ExpositionError(`more than ${MAX_SERIES} series of the metrics that are asked for`);
   }
   return samples;
 }
@@ -71,10 +79,12 @@ function sampleOf(
   let metric = cursor.match(NAME);
   if (metric !== undefined && !wanted(metric)) return undefined;
   const labels: Record<string, string> = {};
+  let count = 0;
   cursor.blank();
   if (cursor.take("{")) {
     cursor.blank();
     while (!cursor.take("}")) {
+      if (++count > MAX_LABELS) throw cursor.error(`more than ${MAX_LABELS} labels`);
       const quoted = cursor.peek() === '"';
       const name = quoted ? cursor.string() : cursor.match(LABEL);
       if (name === undefined) throw cursor.error("a label name is expected");
@@ -82,8 +92,7 @@ function sampleOf(
       if (cursor.take("=")) {
         cursor.blank();
         if (Object.hasOwn(labels, name)) throw cursor.error("a label comes twice");
-        // Not by assignment, which would set the prototype for a label named __proto__.
-        Object.defineProperty(labels, name, { value: cursor.string(), enumerable: true, configurable: true, writable: true });
+        setLabel(labels, name, cursor.string());
       } else {
         // {"a.name", label="…"}: a name of UTF-8, quoted inside of the braces.
         if (!quoted || metric !== undefined) throw cursor.error("= is expected");
@@ -105,6 +114,12 @@ function sampleOf(
   if (value === undefined) throw cursor.error(`${JSON.stringify((text ?? "").slice(0, 40))} is not a number`);
   if (rest.length > 0 || (timestamp !== undefined && !TIMESTAMP.test(timestamp))) throw cursor.error("text after the value");
   return wanted(metric) ? { metric, labels, value, cumulative: isCumulative(metric, labels, types) } : undefined;
+}
+
+function setLabel(labels: Record<string, string>, name: string, value: string): void {
+  // An assignment to __proto__ would set the prototype; for the others it is much faster.
+  if (name !== "__proto__") labels[name] = value;
+  else Object.defineProperty(labels, name, { value, enumerable: true, configurable: true, writable: true });
 }
 
 function isCumulative(metric: string, labels: Record<string, string>, types: ReadonlyMap<string, string>): boolean {
@@ -156,21 +171,13 @@ class Cursor {
 
   /** A quoted string with \\, \" and \n as its escapes; any other is kept as it is. */
   string(): string {
-    if (!this.take('"')) throw this.error("a quoted string is expected");
-    let text = "";
-    for (;;) {
-      const char = this.peek();
-      if (char === "") throw this.error("a quoted string has no end");
-      this.#at++;
-      if (char === '"') return text;
-      if (char !== "\\") {
-        text += char;
-        continue;
-      }
-      const next = this.peek();
-      this.#at++;
-      text += next === "n" ? "\n" : next === "\\" || next === '"' ? next : `\\${next}`;
-    }
+    const found = this.match(QUOTED);
+    if (found === undefined) throw this.error(`a quoted string ${this.peek() === '"' ? "has no end" : "is expected"}`);
+    const text = found.slice(1, -1);
+    if (!text.includes("\\")) return text;
+    // A page may be full of them: whole strings at a time, not one escape after the other.
+    const parts = text.split("\\\\").map((part) => part.replaceAll("\\n", "\n").replaceAll('\\"', '"'));
+    return parts.join("\\");
   }
 
   rest(): string {

@@ -1,12 +1,10 @@
 // What was scraped from one pod: the series that some query reads, as far back as the longest range asked. Bounded.
 
 import { type Labels, labelKey, type Series } from "../promql/series.ts";
-import type { ScrapedSample } from "./exposition.ts";
+import { MAX_SERIES, type ScrapedSample } from "./exposition.ts";
 
-/** More series than this of the asked metrics are refused: a runaway label must not take the operator's memory. */
-export const MAX_SERIES = 2000;
 const MAX_SCRAPES = 4000;
-const MAX_SAMPLES = 200_000;
+export const MAX_SAMPLES = 200_000;
 
 interface Kept {
   labels: Labels;
@@ -33,6 +31,13 @@ export class PodHistory {
     this.#labels = labels;
   }
 
+  /** Series that are kept of all metrics. */
+  get seriesCount(): number {
+    let count = 0;
+    for (const metric of this.#metrics.values()) count += metric.series.size;
+    return count;
+  }
+
   /** True where the last scrape was answered. */
   get answered(): boolean {
     return this.#answered;
@@ -54,13 +59,19 @@ export class PodHistory {
     }
     for (const metric of this.#metrics.values()) metric.scrapes.push(at);
     this.#lastAt = at;
-    if (this.#seriesCount() > MAX_SERIES) {
-      // Nothing half: what is kept would be some series of many.
-      this.#metrics.clear();
+    // Also series that come and go.
+    if (this.seriesCount > MAX_SERIES) {
+      this.refuse();
       return `more than ${MAX_SERIES} series of the metrics that are asked for`;
     }
     this.#answered = true;
     return undefined;
+  }
+
+  /** What it shows is too much. Nothing half: what would be kept would be some series of many. */
+  refuse(): void {
+    this.#answered = false;
+    this.#metrics.clear();
   }
 
   /** The last scrape was not answered. */
@@ -68,9 +79,9 @@ export class PodHistory {
     this.#answered = false;
   }
 
-  /** Drops what is older than `since`, ms epoch, and what is more than may be kept. */
-  prune(since: number): void {
-    const scrapes = Math.min(MAX_SCRAPES, Math.max(2, Math.floor(MAX_SAMPLES / Math.max(this.#seriesCount(), 1))));
+  /** Drops what is older than `since`, ms epoch, and what is more than may be kept: `maxSamples` at most. */
+  prune(since: number, maxSamples = MAX_SAMPLES): void {
+    const scrapes = Math.min(MAX_SCRAPES, Math.max(2, Math.floor(maxSamples / Math.max(this.seriesCount, 1))));
     for (const metric of this.#metrics.values()) {
       const limit = metric.scrapes.at(-scrapes) ?? since;
       if (limit > since) this.#keptSince = Math.max(this.#keptSince, limit);
@@ -90,12 +101,6 @@ export class PodHistory {
   /** Times of the scrapes in which the metric was looked for, oldest first, ms epoch. */
   scrapesOf(metric: string): readonly number[] {
     return this.#metrics.get(metric)?.scrapes ?? [];
-  }
-
-  #seriesCount(): number {
-    let count = 0;
-    for (const metric of this.#metrics.values()) count += metric.series.size;
-    return count;
   }
 
   #add(at: number, metric: Metric, sample: ScrapedSample): void {

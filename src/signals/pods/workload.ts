@@ -6,13 +6,16 @@ import { type Expr, selectorsOf } from "../promql/ast.ts";
 import type { Samples } from "../promql/evaluate.ts";
 import type { PodTarget } from "../types.ts";
 import type { ScrapedSample } from "./exposition.ts";
-import { PodHistory } from "./history.ts";
+import { MAX_SAMPLES, PodHistory } from "./history.ts";
 
 /** A range is covered by at least this many scrapes. */
 const SCRAPES_PER_RANGE = 4;
 const SHORTEST_INTERVAL_MS = 200;
 /** A metric that nobody asked for in this time (or in three of its checks' intervals) is no longer kept. */
 const FORGET_AFTER_MS = 600_000;
+/** Of all pods of a revision together: a query goes over all of them at once, and other work of the process waits meanwhile. */
+const MAX_SERIES_OF_ALL = 20_000;
+const MAX_SAMPLES_OF_ALL = 1_000_000;
 
 export interface ScrapeResult {
   samples?: readonly ScrapedSample[];
@@ -171,8 +174,21 @@ export class Workload {
         pod.up.values.push(failure === undefined ? 1 : 0);
       }),
     );
+    this.#bound(targets, failures);
     this.#prune(at, startedAt);
     this.#last = { round: this.#roundOf(at, targets, failures), startedAt, metrics, targets: targetsKey(targets) };
+  }
+
+  /** Refuses what the pods show together where it is too much: some pods of many would be no answer. */
+  #bound(targets: readonly PodTarget[], failures: { pod: string; why: string }[]): void {
+    const answering = targets.flatMap((target) => this.#pods.get(podKey(target)) ?? []).filter((pod) => pod.history.answered);
+    const count = answering.reduce((sum, pod) => sum + pod.history.seriesCount, 0);
+    if (count <= MAX_SERIES_OF_ALL) return;
+    const why = `the pods together show more than ${MAX_SERIES_OF_ALL} series of the metrics that are asked for`;
+    for (const pod of answering) {
+      pod.history.refuse();
+      failures.push({ pod: pod.target.name, why });
+    }
   }
 
   #pod(target: PodTarget, namespace: string, seenAt: number) {
@@ -221,7 +237,7 @@ export class Workload {
     const keepMs = longest + 2 * this.#intervalMs();
     for (const [key, pod] of this.#pods) {
       if (monotonic - pod.seenAt > keepMs) this.#pods.delete(key);
-      pod.history.prune(at - keepMs);
+      pod.history.prune(at - keepMs, Math.min(MAX_SAMPLES, Math.floor(MAX_SAMPLES_OF_ALL / this.#pods.size)));
       const first = pod.up.times.findIndex((time) => time >= at - keepMs);
       if (first > 0) for (const list of [pod.up.times, pod.up.values]) list.splice(0, first);
     }
