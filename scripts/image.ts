@@ -82,7 +82,17 @@ function operatorImage(dist: string): ImageSpec {
 /** The example as it lies in the repository, so that the commands of its manifests work in both; only what the server loads. */
 function digitsImage(): ImageSpec {
   const common = base();
-  const example = ["server.ts", "metrics.ts", "model.ts", "data.ts", "versions.ts", "weights.ts", "weights"];
+  const example = [
+    "server.ts",
+    "metrics.ts",
+    "model.ts",
+    "data.ts",
+    "versions.ts",
+    "weights.ts",
+    "weights",
+    "client.ts",
+    "remote.ts",
+  ];
   const paths = [
     ...example.map((name) => `examples/digits/${name}`),
     ...["prom-client", "tdigest", "bintrees", "@opentelemetry/api"].map((name) => `node_modules/${name}`),

@@ -27,7 +27,7 @@ export interface RevisionCount {
 }
 
 export interface ClientCounts {
-  /** Requests of both kinds that were begun. */
+  /** Requests of both kinds that were answered or failed. */
   sent: number;
   failed: number;
   /** Predictions that came, and those among them that were wrong. */
@@ -74,7 +74,7 @@ export function startClients(options: ClientOptions): Clients {
   let { stream } = options;
   const shared: Shared = {
     options,
-    counts: { sent: 0, failed: 0, answered: 0, wrong: 0, byRevision: new Map(), failures: [] },
+    counts: emptyCounts(),
     next: () => stream[position++ % stream.length] as Digit,
     stopping: new AbortController(),
   };
@@ -127,7 +127,6 @@ async function ask(shared: Shared, agent: Agent, keepAlive: boolean): Promise<vo
 async function call(shared: Shared, agent: Agent, keepAlive: boolean, path: Answer["path"], body: object, truth?: number) {
   const { options, counts } = shared;
   const started = performance.now();
-  counts.sent++;
   const answer: Answer = { at: 0, ms: 0, path, keepAlive };
   try {
     const { status, text } = await post(new URL(path, options.url), agent, JSON.stringify(body), options.timeoutMs ?? 2000);
@@ -138,12 +137,18 @@ async function call(shared: Shared, agent: Agent, keepAlive: boolean, path: Answ
   }
   answer.at = Date.now();
   answer.ms = performance.now() - started;
-  count(counts, answer);
+  tally(counts, answer);
   options.onAnswer?.(answer);
   return answer.prediction;
 }
 
-function count(counts: ClientCounts, answer: Answer): void {
+export function emptyCounts(): ClientCounts {
+  return { sent: 0, failed: 0, answered: 0, wrong: 0, byRevision: new Map(), failures: [] };
+}
+
+/** Counts one answer. */
+export function tally(counts: ClientCounts, answer: Answer): void {
+  counts.sent++;
   if (answer.failure !== undefined) {
     counts.failed++;
     if (counts.failures.length < 50) counts.failures.push(answer);

@@ -1,12 +1,16 @@
-// The main job on real input, in about a minute: node examples/digits/demo.ts [canary] [--keep]
+// The main job on real input, in about a minute: node examples/digits/demo.ts [canary] [--keep] [--cluster …]
 // Nothing is simulated: real handwritten digits, real weights, real processes, real requests. It checks itself and says so.
 
+import { parseArgs } from "node:util";
+import { PLACE_ARGS, PLACE_USAGE, placeName } from "../../scripts/place.ts";
 import type { RolloutRecord } from "../../src/api/rolloutrecord.ts";
 import { sleep, systemClock } from "../../src/clock.ts";
 import { canaryStory } from "./canary.ts";
+import { raiseClusterStage } from "./cluster-stage.ts";
 import { Narrator } from "./narrator.ts";
+import { raiseSandboxStage } from "./sandbox-stage.ts";
 import { DemoFailed, expectThat, firstVersion, percent, pin, Traffic, until } from "./scene.ts";
-import { NAME, NAMESPACE, raiseStage, type Stage } from "./stage.ts";
+import { NAME, NAMESPACE, type Stage } from "./stage.ts";
 
 async function badVersion(stage: Stage, say: Narrator, traffic: Traffic): Promise<void> {
   say.chapter("Version 2.0.0 is pinned: its own validation says 0.908, but its labels were damaged");
@@ -157,34 +161,69 @@ async function mainStory(stage: Stage, say: Narrator, traffic: Traffic): Promise
   await report(stage, say, traffic);
 }
 
+const USAGE = `usage: npm run demo -- [canary] [--keep] [--cluster WHERE]
+  canary              a canary that is set back at 50 %, in place of the main job
+  --keep              leave everything up at the end, with traffic, until Ctrl-C
+${PLACE_USAGE}`;
+
+interface Wanted {
+  canary: boolean;
+  keep: boolean;
+  raise: (say: Narrator) => Promise<Stage>;
+}
+
+/** Throws an Error with the usage for what it does not know. */
+function wanted(): Wanted {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { ...PLACE_ARGS, keep: { type: "boolean", default: false }, help: { type: "boolean", short: "h" } },
+  });
+  const unknown = positionals.filter((one) => one !== "canary");
+  if (values.help || unknown.length > 0) throw new Error(unknown.length > 0 ? `unknown: ${unknown.join(" ")}\n${USAGE}` : USAGE);
+  const { cluster, yes = false, "image-prefix": imagePrefix } = values;
+  const raise =
+    cluster === "sandbox"
+      ? () => raiseSandboxStage()
+      : (say: Narrator) =>
+          raiseClusterStage(placeName(cluster), { say: (line) => say.line(line), yes, ...(imagePrefix ? { imagePrefix } : {}) });
+  if (cluster !== "sandbox") placeName(cluster);
+  return { canary: positionals.includes("canary"), keep: values.keep, raise };
+}
+
 async function main(): Promise<void> {
+  const { canary, keep, raise } = wanted();
   const say = new Narrator(process.stdout);
-  const canary = process.argv.includes("canary");
   say.title(
     canary ? "Rollguard demo: a canary is set back at 50 %" : "Rollguard demo: a bad model is taken back by itself",
-    "an embedded Kubernetes, real weights, real requests; about a minute",
+    "real weights, real requests; about a minute",
   );
   const started = Date.now();
-  const stage = await raiseStage();
+  const raising = raise(say);
   let ending = false;
+  // Also while it is being raised: what was begun is ended then.
   const interrupted = () => {
     ending = true;
     say.clear();
-    void stage.close().then(() => process.exit(130));
+    void raising
+      .then((raised) => raised.close())
+      .catch(() => undefined)
+      .then(() => process.exit(130));
   };
   process.once("SIGINT", interrupted).once("SIGTERM", interrupted);
+  const stage = await raising;
+  say.line(`on ${stage.about}`);
   const traffic = new Traffic(canary ? { keepAlive: 1, fresh: 7 } : undefined);
   try {
     await (canary ? canaryStory : mainStory)(stage, say, traffic);
     say.done(`everything above was checked; ${((Date.now() - started) / 1000).toFixed(0)} s`);
-    if (process.argv.includes("--keep")) await keepUp(stage, say, traffic);
+    if (keep) await keepUp(stage, say, traffic);
   } catch (error) {
     // Ctrl-C reaches the operator too; that it ends then is no failure.
     if (ending) return;
-    say.failed(error instanceof Error ? error.message : String(error), stage.log().slice(-15));
+    say.failed(error instanceof Error ? error.message : String(error), (await stage.log()).slice(-15));
     process.exitCode = 1;
   } finally {
-    await traffic.clients?.stop();
+    await traffic.clients?.stop().catch(() => undefined);
     await stage.close();
   }
 }
@@ -192,9 +231,9 @@ async function main(): Promise<void> {
 /** Leaves everything up until Ctrl-C, with traffic, so that the guard has something to judge. */
 async function keepUp(stage: Stage, say: Narrator, traffic: Traffic): Promise<void> {
   const url = await stage.serviceUrl();
-  if (url) traffic.start(url, false);
+  if (url) traffic.start(stage, url, false);
   say.line("still up, with traffic; in another terminal, in this folder:");
-  say.line(`  export KUBECONFIG=${stage.sandbox.kubeconfigPath}`);
+  if (stage.kubeconfig !== undefined) say.line(`  export KUBECONFIG=${stage.kubeconfig}`);
   say.line(`  kubectl get rollguard -n ${NAMESPACE}`);
   say.line(`  kubectl describe mdep ${NAME} -n ${NAMESPACE}`);
   for (const command of ["status", "history", "explain"])
@@ -203,4 +242,7 @@ async function keepUp(stage: Stage, say: Narrator, traffic: Traffic): Promise<vo
   await new Promise(() => setInterval(() => undefined, 60_000));
 }
 
-await main();
+main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+});

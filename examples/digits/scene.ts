@@ -3,7 +3,7 @@
 
 import type { ModelDeployment } from "../../src/api/modeldeployment.ts";
 import { sleep, systemClock } from "../../src/clock.ts";
-import { type Answer, type Clients, startClients } from "./client.ts";
+import type { Answer, Clients } from "./client.ts";
 import { loadDigits } from "./data.ts";
 import type { Narrator } from "./narrator.ts";
 import type { Stage } from "./stage.ts";
@@ -27,7 +27,8 @@ export async function until<T>(
     const deployment = await stage.deployment();
     const found = done(deployment.status ?? {}, deployment);
     if (found) return found;
-    if (stage.operator.exitCode !== null) throw new DemoFailed(`the operator ended with exit code ${stage.operator.exitCode}`);
+    const over = stage.operatorEnded();
+    if (over !== undefined) throw new DemoFailed(over);
     if (Date.now() > since + LIMIT_MS)
       throw new DemoFailed(
         `${what} did not happen within ${LIMIT_MS / 1000} s; the status says: ${deployment.status?.phase}: ${deployment.status?.message}`,
@@ -57,8 +58,8 @@ export class Traffic {
   }
 
   /** `keep`: whether each answer is kept, or counted only. */
-  start(url: string, keep = true): void {
-    this.clients = startClients({
+  start(stage: Stage, url: string, keep = true): void {
+    this.clients = stage.startClients({
       url,
       keepAlive: this.#keepAlive,
       fresh: this.#fresh,
@@ -110,7 +111,7 @@ export async function firstVersion(stage: Stage, say: Narrator, traffic: Traffic
   const url = await stage.serviceUrl();
   if (!url) throw new DemoFailed("the Service has no address");
   say.line(`it serves at ${url}; ${RATE_PER_SECOND} digits a second that no training saw are sent through it from now on`);
-  traffic.start(url);
+  traffic.start(stage, url);
   await until(stage, say, "the proof of version 1", (status) => status.lastHealthy?.version === "digits-1.0.0");
   say.line(`proven: its checks stayed healthy for the bake; ${percent(traffic.of("digits-1.0.0"))}`);
 }
