@@ -1,17 +1,36 @@
-// The main job on a real cluster: npm run test:e2e -- --cluster local [arguments of vitest]
-// `local` is the Kubernetes of one node that tests/cluster/ builds and starts; it needs root on Linux.
+// The main job on a cluster, by tests: npm run test:e2e -- [--cluster WHERE] [arguments of vitest]
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
+import { askFirst, PLACE_USAGE, placeName } from "./place.ts";
 
 const root = join(import.meta.dirname, "..");
 const args = process.argv.slice(2);
-const at = args.indexOf("--cluster");
-const cluster = at < 0 ? "local" : args.splice(at, 2)[1];
-if (cluster !== "local") {
-  console.error(`--cluster ${cluster ?? ""}: must be local, the cluster of tests/cluster/`);
-  process.exit(2);
+
+/** Takes an option out of the arguments; undefined: not given. */
+function take(name: string): string | undefined {
+  const at = args.indexOf(name);
+  return at < 0 ? undefined : args.splice(at, 2)[1];
 }
-const vitest = join(root, "node_modules/.bin/vitest");
-const env = { ...process.env, ROLLGUARD_E2E: "local" };
-const { status } = spawnSync(vitest, ["run", "tests/e2e", ...args], { cwd: root, stdio: "inherit", env });
-process.exit(status ?? 1);
+
+async function main(): Promise<number> {
+  if (args.includes("--help")) {
+    console.log(`usage: npm run test:e2e -- [--cluster WHERE] [arguments of vitest]\n${PLACE_USAGE}`);
+    return 0;
+  }
+  const cluster = take("--cluster") ?? "local";
+  const imagePrefix = take("--image-prefix");
+  const yes = args.findIndex((arg) => arg === "--yes" || arg === "-y");
+  if (yes >= 0) args.splice(yes, 1);
+  if (cluster !== "sandbox") placeName(cluster);
+  if (cluster === "current" && yes < 0) await askFirst(console.error);
+  const vitest = join(root, "node_modules/.bin/vitest");
+  const env = { ...process.env, ROLLGUARD_E2E: cluster, ...(imagePrefix ? { ROLLGUARD_E2E_IMAGE_PREFIX: imagePrefix } : {}) };
+  return spawnSync(vitest, ["run", "tests/e2e", ...args], { cwd: root, stdio: "inherit", env }).status ?? 1;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : String(error));
+  process.exitCode = 2;
+}

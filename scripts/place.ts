@@ -94,20 +94,24 @@ function ownKubectl(): string {
 }
 
 async function openCurrent({ yes, imagePrefix, say }: PlaceOptions): Promise<Place> {
-  const kubectl = ownKubectl();
-  const context = spawnSync(kubectl, ["config", "current-context"], { encoding: "utf8" });
-  if (context.status !== 0) throw new Error(`kubectl has no current context: ${context.stderr.trim()}`);
-  const where = `the cluster of the context "${context.stdout.trim()}"`;
-  say(`${where}: CRDs and the operator are installed there unless they are, and the namespace demo is made and deleted again`);
-  if (!yes && !(await agreed(`Go on with ${where}? [y/N] `))) throw new Error("not without your yes (or --yes)");
+  if (!yes) await askFirst(say);
   const short = (image: string) => image.replace("docker.io/library/", "");
   const placed = (image: string) => (imagePrefix === undefined ? image : `${imagePrefix.replace(/\/$/, "")}/${short(image)}`);
   return {
     name: "current",
-    kubectl,
+    kubectl: ownKubectl(),
     images: { operator: placed(OPERATOR_IMAGE), digits: placed(DIGITS_IMAGE) },
     close: async () => undefined,
   };
+}
+
+/** Says which cluster is the current one and what is going to be done there. Throws an Error unless a person says yes. */
+export async function askFirst(say: (line: string) => void): Promise<void> {
+  const context = spawnSync(ownKubectl(), ["config", "current-context"], { encoding: "utf8" });
+  if (context.status !== 0) throw new Error(`kubectl has no current context: ${context.stderr.trim()}`);
+  const where = `the cluster of the context "${context.stdout.trim()}"`;
+  say(`${where}: CRDs and the operator are installed there unless they are, and the namespace demo is made and deleted again`);
+  if (!(await agreed(`Go on with ${where}? [y/N] `))) throw new Error("not without your yes (or --yes)");
 }
 
 async function agreed(question: string): Promise<boolean> {

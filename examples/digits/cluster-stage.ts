@@ -21,6 +21,8 @@ export interface ClusterStage extends Stage {
   place: Place;
   /** kubectl's standard output; its warnings and errors are `said`. Rejects where it fails. */
   kubectl(args: readonly string[], input?: string): Promise<{ stdout: string; said: string }>;
+  /** Makes the namespace with the store in it, also again after it was deleted. Resolves when the store answers. */
+  prepare(): Promise<void>;
   /** What kubectl warned of while the operator was installed; undefined where it was there already. */
   warned: string | undefined;
 }
@@ -49,14 +51,17 @@ export async function raiseClusterStage(name: PlaceName, options: PlaceOptions):
     options.say("installing the operator");
     const warned = await install(place, kubectl, opened);
     opened.push(() => kubectl(["delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=60s"]));
-    await desk.apply("namespace.yaml");
-    await desk.applyObjects(storeObjects(place.images.digits));
-    await kubectl(["rollout", "status", `deployment/${STORE}`, "-n", NAMESPACE, "--timeout=120s"]);
     const address = async (service: string, port: number) => {
       const found = await desk.client.find<Service>(RESOURCES.services, { namespace: NAMESPACE, name: service });
       return found?.spec?.clusterIP === undefined ? undefined : `${found.spec.clusterIP}:${port}`;
     };
-    store = (await address(STORE, WEIGHTS_PORT)) ?? "";
+    const prepare = async () => {
+      await desk.apply("namespace.yaml");
+      await desk.applyObjects(storeObjects(place.images.digits));
+      await kubectl(["rollout", "status", `deployment/${STORE}`, "-n", NAMESPACE, "--timeout=120s"]);
+      store = (await address(STORE, WEIGHTS_PORT)) ?? "";
+    };
+    await prepare();
     return {
       ...desk,
       // The model server's image, as this cluster's nodes find it.
@@ -68,6 +73,7 @@ export async function raiseClusterStage(name: PlaceName, options: PlaceOptions):
       about: { local: "a real Kubernetes of one node", kind: "a real Kubernetes in a container", current: "your cluster" }[name],
       place,
       kubectl,
+      prepare,
       kubeconfig: place.kubeconfig,
       warned,
       serviceUrl: async () => {
