@@ -143,6 +143,10 @@ export const PROMISES: Record<string, readonly Promised[]> = {
       "a source in error: asked of the active one, and nothing is scaled down",
     ),
     canary("Canary steps after the first need each Critical check Healthy", "missing data holds the step with its reason: %s"),
+    canary(
+      "… and a built-in check sets a share back, and holds no step for want of samples",
+      "a candidate with a share of the traffic is judged by the built-in checks, too",
+    ),
     verdicts(
       "Of the time between two neighbours at most two intervals count",
       "of the time between two neighbours at most two intervals count",

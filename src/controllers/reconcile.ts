@@ -2,7 +2,9 @@
 // The loop knows keys only; whatever went wrong is tried again from what is true then.
 
 import { formatDuration, parseDuration } from "../api/common.ts";
+import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
 import { childName } from "../api/names.ts";
+import { hasShare } from "../core/canary.ts";
 import { type Decision, decide } from "../core/decide.ts";
 import { checksFor, judgedFrom, judgingSince, stageOf } from "../core/evidence.ts";
 import { plan } from "../core/plan.ts";
@@ -76,7 +78,7 @@ export class Reconciler {
     const wanted = plan(snapshot, status, now);
     // Told and judged whatever becomes of the writes below: one refused object must not blind the guard.
     const policySince = policies.since(key, deployment.metadata.uid);
-    sampler.follow(key, jobsOf(snapshot, status.active, status.candidate, policySince));
+    sampler.follow(key, jobsOf(snapshot, status, policySince));
     prober.follow(key, { ...snapshot, deployment: after });
     let again: number | undefined;
     try {
@@ -209,23 +211,22 @@ export class Reconciler {
 }
 
 /**
- * What is to be asked from now on: the active revision always, the candidate once it has a ready pod to measure.
+ * What is to be asked from now on: the active revision always, the candidate once it has a ready pod to measure, and while it has
+ * a share of the traffic.
+ *
+ * @param status that was just decided
  * @param policySince when the policy came into force, ms epoch, as far as it is known
  */
-export function jobsOf(
-  snapshot: Snapshot,
-  active: RevisionRef | undefined,
-  candidate: RevisionRef | undefined,
-  policySince: number | undefined,
-): Job[] {
+export function jobsOf(snapshot: Snapshot, status: ModelDeploymentStatus, policySince: number | undefined): Job[] {
   const { policy, deployment } = snapshot;
-  const status = { ...deployment.status, active, candidate };
+  const { active, candidate } = status;
   const ready = (ref: RevisionRef) => (snapshot.children.find((child) => child.revision === ref.revision)?.ready ?? 0) > 0;
-  const judged = [active, candidate && ready(candidate) ? candidate : undefined].filter((ref) => ref !== undefined);
+  const asked = candidate && (hasShare(status) || ready(candidate)) ? candidate : undefined;
+  const judged = [active, asked].filter((ref) => ref !== undefined);
   return judged.flatMap((ref) => {
     const stage = stageOf(status, ref.revision);
     const from = judgedFrom(ref, policy);
-    return checksFor(policy, stage).map((check) => ({
+    return checksFor(policy, status, ref.revision).map((check) => ({
       check,
       revision: ref.revision,
       since: judgingSince(ref),

@@ -3,6 +3,7 @@
 
 import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
 import { baselineFor, lastHealthyOther } from "./baseline.ts";
+import { hasShare } from "./canary.ts";
 import type { Action, Check, Policy } from "./policy.ts";
 import type { RevisionRef, Snapshot } from "./snapshot.ts";
 import { actsFully, type Judgement, judge, type Stage } from "./verdict.ts";
@@ -31,8 +32,9 @@ export interface Evidence {
 }
 
 /** The checks that a revision is judged by: a candidate without traffic is not blamed for pods that are still starting. */
-export function checksFor(policy: Policy, stage: Stage): Check[] {
-  return stage === "Candidate" ? policy.checks.filter((check) => check.source !== undefined) : policy.checks;
+export function checksFor(policy: Policy, status: ModelDeploymentStatus, revision: number): Check[] {
+  const serves = stageOf(status, revision) !== "Candidate" || hasShare(status);
+  return serves ? policy.checks : policy.checks.filter((check) => check.source !== undefined);
 }
 
 export function stageOf(status: ModelDeploymentStatus, revision: number): Stage {
@@ -59,7 +61,7 @@ export function evidenceFor(snapshot: Snapshot, status: ModelDeploymentStatus, r
   const stage = stageOf(status, ref.revision);
   const since = judgingSince(ref);
   const healthy = lastHealthyOther(snapshot.revisions, ref.revision)?.baseline ?? [];
-  const findings = checksFor(policy, stage).map((check): Finding => {
+  const findings = checksFor(policy, status, ref.revision).map((check): Finding => {
     const window = snapshot.windows[ref.revision]?.find((one) => one.check === check.name && isCurrent(one, check, since));
     const baseline = baselineFor(check, snapshot, status, ref.revision);
     const judgement = judge(check, window, baseline, stage);

@@ -6,7 +6,7 @@ import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
 import { REQUESTS } from "../api/names.ts";
 import { noteRestarts, type RestartHistory, restartedShare, unreadyShare } from "../core/builtin.ts";
 import { type Decision, decide } from "../core/decide.ts";
-import { checksFor, judgedFrom, judgingSince, stageOf } from "../core/evidence.ts";
+import { checksFor, judgedFrom, judgingSince } from "../core/evidence.ts";
 import { artifactDigest, type RevisionContent, revisionHash } from "../core/hash.ts";
 import { type Plan, plan } from "../core/plan.ts";
 import type { Check, Policy } from "../core/policy.ts";
@@ -207,7 +207,7 @@ export class Stage implements PodBehaviour {
     const { status, policy } = this;
     return [status.active, status.candidate].flatMap((ref) =>
       ref
-        ? checksFor(policy, stageOf(status, ref.revision)).map((check): [string, Check, RevisionRef] => [
+        ? checksFor(policy, status, ref.revision).map((check): [string, Check, RevisionRef] => [
             `${ref.revision}/${check.name}`,
             check,
             ref,

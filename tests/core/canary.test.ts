@@ -306,6 +306,38 @@ describe("checks are judged at each step", () => {
     atStep(world, 1);
   });
 
+  test("a candidate with a share of the traffic is judged by the built-in checks, too", () => {
+    const world = begun();
+    world.ails = (version) => (version === "v2" ? { unready: 1 } : {});
+    // Without traffic it only waits for its pods.
+    world.run(30_000);
+    expect([world.status.candidate?.version, world.status.reason]).toEqual(["v2", "PodsNotReady"]);
+    expect(world.status.checks?.map((line) => [line.name, line.revision])).toEqual([
+      ["error-ratio", 1],
+      ["available", 1],
+      ["error-ratio", 2],
+    ]);
+    world.ails = () => ({});
+    atStep(world, 0);
+    world.ails = (version) => (version === "v2" ? { unready: 1 } : {});
+    until(world, () => world.status.phase === "RolledBack", 20_000);
+    expect(world.status.history?.at(-1)).toMatchObject({ outcome: "Rejected", reason: "CheckBreached" });
+    expect(world.status.history?.at(-1)?.message).toContain("available 1 (< 0.5)");
+    expect([world.selects, world.status.active?.version]).toEqual([1, "v1"]);
+  });
+
+  test("a built-in check without samples yet, as after a restart of the operator, holds no step", () => {
+    const world = begun();
+    const builtIn = world.policy.checks.find((one) => one.source === undefined);
+    if (!builtIn) throw new Error("no built-in check");
+    world.policy = policy({ checks: [check(), { ...builtIn, intervalMs: 60_000 }] });
+    atStep(world, 0);
+    const since = world.now;
+    until(world, () => world.status.rollout?.step === 1);
+    expect(world.now - since).toBeLessThan(25_000);
+    expect(world.status.checks?.find((line) => line.name === "available" && line.revision === 2)?.verdict).toBe("Insufficient");
+  });
+
   test("one sequence over all steps: the judging begins with the first traffic and not anew with each step", () => {
     const world = begun();
     const pinned = world.status.candidate?.judgedFrom;

@@ -1,7 +1,7 @@
 // Canary on the simulated operator: steps by replica share and by an HTTPRoute, kills at every write, routes of somebody else.
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { PODS } from "../../src/sandbox/controllers/kinds.ts";
+import { PODS, type Pod, timestamp, withCondition } from "../../src/sandbox/controllers/kinds.ts";
 import { installGateway, routeOf, weightsOf } from "./gateway.ts";
 import { IDS, isRenewal, nameOf, Simulation } from "./simulated.ts";
 import { atRest, begin, closeAll, endOf, guarding, guardingTwo, pinned, prepare, version } from "./story.ts";
@@ -76,6 +76,28 @@ describe("by replica share", () => {
     await simulation.until("proven", ({ status }) => status?.lastHealthy?.version === "v2" && status.phase === "Guarding");
     expect(simulation.traffic).toEqual([1, 0, 2]);
     expect(strangers).toEqual([]);
+  });
+
+  test("a candidate with a share whose only pod is not ready any more is judged by that, and set back", async () => {
+    const held = { ...strategy(), canary: { steps: [{ weight: 33, hold: "10m" }] } };
+    const simulation = await guarding({ strategy: held });
+    simulation.errorShare = () => 0.01;
+    await simulation.apply(pinned("v2", { strategy: held }));
+    await simulation.until("at its first step", ({ status }) => status?.rollout?.stepSince);
+    const pod = simulation.server
+      .list(PODS, "default")
+      .find((one) => one.metadata.labels?.["rollguard.dev/revision"] === "2") as unknown as Pod;
+    const conditions = withCondition(
+      pod.status?.conditions,
+      { type: "Ready", status: "False" },
+      timestamp(simulation.clock.now()),
+    );
+    const containerStatuses = ((pod.status?.containerStatuses ?? []) as object[]).map((one) => ({ ...one, ready: false }));
+    simulation.server.updateStatus(PODS, { ...pod, status: { ...pod.status, conditions, containerStatuses } });
+    const { status } = await simulation.until("rejected", (one) => one.status?.phase === "RolledBack", 60_000);
+    expect(status?.quarantine?.map((one) => [one.version, one.reason])).toEqual([["v2", "CheckBreached"]]);
+    expect(status?.quarantine?.[0]?.message).toContain("available 1");
+    expect(simulation.traffic).toEqual([1, 0, 1]);
   });
 
   test("while the write that narrows the Service fails, no target of a return comes up behind it", async () => {

@@ -118,7 +118,10 @@ function firstGate(context: Context): Outcome {
   return missing && held(missing.reason, missing.message);
 }
 
-/** Gate of the steps after the first: the step is reached, each Critical check of the candidate is Healthy, its hold is over. */
+/**
+ * Gate of the steps after the first: the step is reached, each Critical check of the candidate that asks a source is Healthy, its
+ * hold is over. The built-in checks begin anew with each operator; a breach of theirs holds or rejects, want of samples does not.
+ */
 function stepGate(context: Context, step: Step): Outcome {
   const { status, snapshot, now } = context;
   const { candidate, rollout } = status;
@@ -137,7 +140,9 @@ function stepGate(context: Context, step: Step): Outcome {
     context.wake.push(until);
     return held("StepHolds", `it stays until ${iso(until)}`);
   }
-  const unsure = (judged ? counted(context.candidate) : []).find((one) => one.judgement.verdict !== "Healthy");
+  const unsure = (judged ? counted(context.candidate) : []).find(
+    ({ check, judgement }) => check.source !== undefined && judgement.verdict !== "Healthy",
+  );
   if (unsure) {
     const { check, judgement } = unsure;
     const reason = judgement.verdict === "ProviderError" ? "SourceUnavailable" : "AwaitingData";
