@@ -106,6 +106,15 @@ export const METRICS = {
     labels: { source: "name of the MetricSource" },
     buckets: FAST,
   },
+  notifications: {
+    type: "counter",
+    name: "rollguard_notifications_total",
+    help: "Messages to the sinks of RollguardConfig, by what became of them.",
+    labels: {
+      sink: "name of the sink",
+      outcome: "`Sent`, `Retried` (a request failed; it is tried again), `Failed` (given up), `Dropped` (too many waited)",
+    },
+  },
   apiRequests: {
     type: "counter",
     name: "rollguard_api_requests_total",

@@ -5,9 +5,7 @@ import {
   conditions,
   counter,
   duration,
-  entryName,
   integer,
-  keyRef,
   listMap,
   matching,
   message,
@@ -15,12 +13,12 @@ import {
   objectName,
   percent,
   period,
-  rules,
   setList,
   text,
   time,
 } from "./common.ts";
 import { API_VERSION } from "./names.ts";
+import { SinkSchema, SinkStatusSchema } from "./notifications.ts";
 
 const StormBreakerSchema = z.object({
   enabled: z.boolean().default(true).describe("Whether it may hold anything."),
@@ -29,39 +27,6 @@ const StormBreakerSchema = z.object({
   within: duration("1s", "24h").default("10m").describe("Their first bad samples lie within so long a time."),
   resume: text(253).optional().describe("A new value is a person's word to go on; each is handled once."),
 });
-
-const SinkSchema = z
-  .object({
-    name: entryName().describe("Name of the sink."),
-    type: z.enum(["CloudEvents", "Slack"]).describe("`CloudEvents` over HTTP, or a `Slack`-compatible webhook."),
-    url: matching("^https?://[^ /?#@]+(/[^ ]*)?$", 2048, "must be an http or https URL without user and spaces")
-      .optional()
-      .describe("Where it is sent. Either this or `urlSecretRef`."),
-    urlSecretRef: keyRef()
-      .optional()
-      .describe("A Secret in the operator's own namespace that holds the URL, where it is a credential."),
-    outcomes: z
-      .array(
-        z.enum([
-          "Proven",
-          "Rejected",
-          "RolledBack",
-          "Superseded",
-          "Cancelled",
-          "Verified",
-          "Unverified",
-          "Failed",
-          "Stalled",
-          "Storm",
-        ]),
-      )
-      .max(10)
-      .meta(setList)
-      .optional()
-      .describe("What is sent. Default: everything."),
-    timeout: duration("100ms", "1m").default("5s").describe("How long one request may take."),
-  })
-  .meta(rules({ rule: "has(self.url) != has(self.urlSecretRef)", message: "exactly one of url and urlSecretRef must be set" }));
 
 export const RollguardConfigSpecSchema = z.object({
   stormBreaker: StormBreakerSchema.prefault({}).describe("When much of the fleet breaches at once, the cause is not the model."),
@@ -124,6 +89,7 @@ export const RollguardConfigStatusSchema = z.object({
     .meta(atomicList)
     .optional()
     .describe("Deployments that are held, as `<namespace>/<name>`."),
+  notifications: z.array(SinkStatusSchema).max(16).meta(listMap("name")).optional().describe("How each sink is doing."),
   conditions: conditions().optional(),
 });
 

@@ -26,6 +26,7 @@ import { Prober } from "./prober.ts";
 import { Reconciler } from "./reconcile.ts";
 import { RevocationPace } from "./revocations.ts";
 import { Sampler } from "./sampler.ts";
+import { Secrets } from "./secrets.ts";
 import { SourceHealth } from "./sourcehealth.ts";
 import { Sources } from "./sources.ts";
 import { Storm } from "./storm.ts";
@@ -168,11 +169,12 @@ async function lead(
     onNamed: (key) => named.addAfter(key, GATHER_MS),
     onConfig: () => storm.configured(),
   });
+  const secrets = new Secrets(client, clock, options.operatorNamespace);
   const sources = new Sources({
     client,
     caches,
     clock,
-    operatorNamespace: options.operatorNamespace,
+    secrets,
     onQuery: (source) => metrics.sourceQueries.inc({ source }),
     ...(deps.sourceDispatcher === undefined ? {} : { dispatcher: deps.sourceDispatcher }),
   });

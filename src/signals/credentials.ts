@@ -86,12 +86,18 @@ export class Connections {
 
   to(ca: string | undefined): Dispatcher {
     if (this.#agent && this.#agent.ca === ca) return this.#agent.dispatcher;
-    this.#agent?.dispatcher.close().catch(() => {});
+    this.retire();
     const dispatcher = new Agent({
       connect: { timeout: this.#timeoutMs, lookup: guardedLookup(), ...(ca === undefined ? {} : { ca }) },
     });
     this.#agent = { ca, dispatcher };
     return dispatcher;
+  }
+
+  /** What is under way may end. */
+  retire(): void {
+    this.#agent?.dispatcher.close().catch(() => {});
+    this.#agent = undefined;
   }
 
   close(): void {

@@ -110,7 +110,6 @@ async function drain(body: Dispatcher.ResponseData["body"], clock: Clock, limit:
   });
   await Promise.race([body.dump({ limit }).catch(() => {}), late]);
   timer?.cancel();
-  body.destroy();
   return "";
 }
 

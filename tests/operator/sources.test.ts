@@ -7,6 +7,7 @@ import { crdOf } from "../../src/api/crd.ts";
 import { KINDS } from "../../src/api/kinds.ts";
 import { systemClock } from "../../src/clock.ts";
 import { Caches } from "../../src/controllers/caches.ts";
+import { Secrets } from "../../src/controllers/secrets.ts";
 import { Sources } from "../../src/controllers/sources.ts";
 import { connect, type KubeClient } from "../../src/kube/client.ts";
 import { RESOURCES } from "../../src/kube/resources.ts";
@@ -78,7 +79,8 @@ beforeAll(async () => {
     onConfig: () => undefined,
   });
   await caches.start(stop.signal);
-  sources = new Sources({ client, caches, clock: systemClock, operatorNamespace: "rollguard-system" });
+  const secrets = new Secrets(client, systemClock, "rollguard-system");
+  sources = new Sources({ client, caches, clock: systemClock, secrets });
 });
 
 afterAll(async () => {
