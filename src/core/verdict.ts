@@ -101,8 +101,8 @@ function classify(sample: Sample, check: Check, limits: Threshold | undefined, s
 }
 
 function silence(window: CheckWindow): { verdict: Verdict; message: string } | undefined {
-  // One unusable reading keeps what is known; two in a row say that the source is dark.
-  if (!window.latest || (window.unusable < 2 && window.samples.length > 0) || window.unusable === 0) return undefined;
+  // One unusable reading keeps what is known, also that there is too little to tell; two in a row say that the source is dark.
+  if (!window.latest || (window.unusable < 2 && window.lastAt !== undefined) || window.unusable === 0) return undefined;
   const words = window.latest.message ?? window.latest.kind;
   if (window.latest.kind === "Error") return { verdict: "ProviderError", message: `the source does not answer: ${words}` };
   return { verdict: "NoData", message: `no usable data: ${words}` };

@@ -357,6 +357,28 @@ describe("missing data", () => {
     expect(world.condition("MetricsAvailable")).toMatchObject({ status: "False", reason: "ProviderError" });
   });
 
+  test.each([
+    ["while it is guarded", { kind: "Value", value: 0.01, numerator: 1, denominator: 100 }],
+    ["with too little traffic for a first sample", { kind: "Value", value: 0, numerator: 0, denominator: 1 }],
+  ] as const)("a flap of a source that is shorter than two intervals writes nothing: %s", (_when, answer) => {
+    const ratio = check({ name: "ratio", kind: "Ratio", minSamples: 1000, poolMs: 3_600_000 });
+    const world = two({ checks: [check(), { ...ratio, minSamples: answer.denominator === 1 ? 1000 : 10 }] });
+    world.measure = () => answer;
+    world.run(30_000);
+    const { writes } = world;
+    for (let flaps = 0; flaps < 20; flaps++) {
+      world.measure = () => dark;
+      world.run(1000);
+      world.measure = () => answer;
+      world.run(3000);
+    }
+    expect(world.writes).toBe(writes);
+    expect(world.condition("MetricsAvailable")).toMatchObject({ status: "True" });
+    world.measure = () => dark;
+    world.run(2500);
+    expect(world.condition("MetricsAvailable")).toMatchObject({ status: "False", reason: "ProviderError" });
+  });
+
   test.each(["Alert", "Hold"] as const)("%s: a candidate waits for missing data only where the policy says so", (action) => {
     const world = silent(action).run(90_000);
     // The source answers, and has nothing: that alone holds no traffic.
