@@ -105,6 +105,7 @@ Unknown never rolls back and never proves: the last three are no reason to retur
 - One burst must not count twice: a reading whose range overlaps with the last sample's is the same one again. A check with \`overlapping: true\` is asked no oftener than its window is long. A repeated reading and one that is late change nothing.
 - Times are the source's own. A clock that is set back shows in two readings that are more than a minute behind the samples and in order among themselves; from then on the times are carried on from where they were. A clock that is set forward proves at most two intervals of a bake.
 - A ratio pools its readings until it has \`minSamples\`, over \`bake\` at most. With less traffic than that it is \`Insufficient\`.
+- The samples of a breach belong together: one that is older than the newest by more than \`2 × of × interval + window\` does not count to it (of a ratio, which pools, \`bake\` stands for the interval where it is longer). What was measured before an outage of the source makes no breach with what is measured after it; three bad ones after it do.
 - A window has at most 100 samples, whatever the length of the guard.
 
 ## The table

@@ -158,6 +158,15 @@ function tooFew(
 }
 
 /**
+ * How far apart the samples of one breach may lie, ms: twice as long as `of` of them take. What was measured before an outage of
+ * the source, or of the operator, does not count together with what is measured after it.
+ */
+function togetherMs(check: Check): number {
+  const apart = check.kind === "Ratio" ? Math.max(check.intervalMs, check.poolMs ?? Number.POSITIVE_INFINITY) : check.intervalMs;
+  return 2 * check.breach.of * apart + check.windowMs;
+}
+
+/**
  * Judges one check of one revision.
  *
  * @param window what was measured since judging began; undefined: nothing was asked yet
@@ -209,7 +218,13 @@ export function judge(check: Check, window: CheckWindow | undefined, baseline: B
   const bad = last.filter((entry) => entry.finding?.bad);
   const counted = `${bad.length} of the last ${last.length} samples`;
   if (bad.length >= check.breach.count) {
-    const byThreshold = bad.filter((entry) => entry.finding?.beyond === "Threshold").length;
+    const since = (window.samples.at(-1)?.at ?? 0) - togetherMs(check);
+    const together = bad.filter((entry) => entry.sample.at >= since);
+    if (together.length < check.breach.count) {
+      const message = `${counted} beyond their limits, but ${bad.length - together.length} of these are from before a gap`;
+      return { ...progress, verdict: "Insufficient", reason: "TooFewSamples", conclusive: count, message };
+    }
+    const byThreshold = together.filter((entry) => entry.finding?.beyond === "Threshold").length;
     const beyond = byThreshold >= check.breach.count ? "Threshold" : "Baseline";
     const proof = proofOf(check, window, beyond, (beyond === "Threshold" ? check.threshold : limits) ?? {}, stage);
     const words = `${counted} beyond the ${beyond.toLowerCase()}`;

@@ -190,6 +190,25 @@ const TIMES: Row[] = [
   },
   {
     check: "value",
+    shape: "two bad samples, a gap of an hour, and a bad one",
+    readings: [0.01, 0.01, 0.5, 0.5, { at: 64, value: 0.5 }],
+    verdict: "Insufficient",
+    reason: "TooFewSamples",
+  },
+  {
+    check: "value",
+    shape: "three bad samples after a gap of an hour",
+    readings: [0.5, 0.5, { at: 64, value: 0.5 }, { at: 65, value: 0.5 }, { at: 66, value: 0.5 }],
+    verdict: "Breached",
+  },
+  {
+    check: "value",
+    shape: "three bad samples, of which every other reading was lost",
+    readings: [0.5, "Error", 0.5, "Error", 0.5],
+    verdict: "Breached",
+  },
+  {
+    check: "value",
     shape: "a gap of an hour between good samples",
     readings: [0.01, 0.01, { at: 62, value: 0.01 }],
     verdict: "Healthy",
