@@ -55,6 +55,12 @@ export const METRICS = {
     help: "1 while much of the fleet is bad at once and automatic returns of proven revisions are held, otherwise 0.",
     labels: {},
   },
+  recordsPruned: {
+    type: "counter",
+    name: "rollguard_records_pruned_total",
+    help: "RolloutRecords that were deleted because they were beyond the limits of the RollguardConfig.",
+    labels: { reason: "`Count` or `Age`: the limit" },
+  },
   rollbacks: {
     type: "counter",
     name: "rollguard_rollbacks_total",

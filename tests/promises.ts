@@ -479,6 +479,14 @@ export const PROMISES: Record<string, readonly Promised[]> = {
       "A record is created until it exists; each has exactly one",
       "Killed after any request, before or after the server committed it: the same end state as without the kill, no double rollback, no lost entry",
     ),
+    of("core/retention.test.ts")(
+      "Records beyond their limits are pruned, oldest first, never the last one",
+      "records beyond their limits by count and age are pruned, oldest first, never the last one of a deployment",
+    ),
+    of("operator/prune.test.ts")(
+      "… at a pace, and by the leader alone",
+      "at a pace: none in the first minute, then no more than so many a minute, by the leader alone",
+    ),
     crash(
       "Events are told also where what follows fails",
       "every event is told, also where what follows the decision fails at first",

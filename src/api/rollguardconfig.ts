@@ -50,8 +50,8 @@ export const RollguardConfigSpecSchema = z.object({
     .describe("Where weights may come from."),
   records: z
     .object({
-      keep: integer(1, 100_000).default(1000).describe("Records kept for each deployment."),
-      maxAge: period().default("400d").describe("How long a record is kept."),
+      keep: integer(1, 100_000).default(1000).describe("Records kept for each deployment; never fewer than its status shows."),
+      maxAge: period().default("400d").describe("How long a record is kept; the last one of a deployment for good."),
     })
     .prefault({})
     .describe("How long the audit trail lasts."),

@@ -2,7 +2,9 @@
 
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import { GROUP } from "../api/names.ts";
+import type { RolloutRecord } from "../api/rolloutrecord.ts";
 import { configMapHash } from "../core/hash.ts";
+import type { RecordNumbers } from "../core/retention.ts";
 import type { ConfigMap, KubeObject, Node, Pod } from "../kube/objects.ts";
 
 /** A ModelDeployment as cached: who owns the field of its pin is read before the managed fields are dropped. */
@@ -14,6 +16,9 @@ export type CachedDeployment = ModelDeployment & {
 
 /** A ConfigMap as cached: its content is read again when it is copied. */
 export type CachedConfigMap = KubeObject & { contentHash: string };
+
+/** A RolloutRecord as cached: what was recorded is read again where it is shown. */
+export type CachedRecord = KubeObject & { spec: RecordNumbers };
 
 export const keyOf = (object: KubeObject): string => `${object.metadata.namespace ?? ""}/${object.metadata.name}`;
 
@@ -51,6 +56,12 @@ export function trimDeployment(object: CachedDeployment): CachedDeployment {
 export function trimConfigMap(object: ConfigMap): CachedConfigMap {
   const { apiVersion, kind, metadata } = object;
   return { apiVersion, kind, metadata, contentHash: configMapHash(object) };
+}
+
+export function trimRecord({ apiVersion, kind, metadata, ...rest }: KubeObject): CachedRecord {
+  const { sequence, deployment, to, finishedAt } = (rest as unknown as RolloutRecord).spec;
+  const numbers = { sequence, uid: deployment.uid, revision: to?.revision ?? 0, finishedAt: Date.parse(finishedAt) };
+  return { apiVersion, kind, metadata, spec: numbers };
 }
 
 /** Of a node only whether it is ready: what it says of its images alone is larger than a pod. */

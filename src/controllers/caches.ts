@@ -26,14 +26,16 @@ import type { Logger } from "../log.ts";
 import {
   type CachedConfigMap,
   type CachedDeployment,
+  type CachedRecord,
   keyOf,
   splitKey,
   trimConfigMap,
   trimDeployment,
   trimNode,
   trimPod,
+  trimRecord,
 } from "./cached.ts";
-import { concernsPolicy, concernsVersion, namedKey, namesConfigMap, numbersOf, policiesChanged, versionsOf } from "./concerns.ts";
+import { concernsPolicy, concernsVersion, namedKey, namesConfigMap, policiesChanged, versionsOf } from "./concerns.ts";
 import { Owned, ownerKey } from "./owned.ts";
 import { concernsRevocation } from "./revocations.ts";
 import { RouteWatch } from "./routes.ts";
@@ -72,7 +74,7 @@ export class Caches {
   readonly revisions = new Owned<ControllerRevision>();
   /** ControllerRevisions that keep the layers of a policy. */
   readonly keptPolicies = new Owned<ControllerRevision>();
-  readonly records = new Owned<KubeObject>();
+  readonly records = new Owned<CachedRecord>();
   readonly routes: RouteWatch;
   #all: Reflector<KubeObject>[] = [];
   #options: CachesOptions;
@@ -182,12 +184,7 @@ export class Caches {
     this.#owned<ControllerRevision>(RESOURCES.controllerRevisions, (object) =>
       object.metadata.labels?.[LABELS.keeps] === undefined ? this.revisions : this.keptPolicies,
     );
-    this.#owned(RESOURCES.rolloutRecords, this.records, ({ apiVersion, kind, metadata, ...rest }) => ({
-      apiVersion,
-      kind,
-      metadata,
-      spec: numbersOf(rest),
-    }));
+    this.#owned<CachedRecord>(RESOURCES.rolloutRecords, this.records, trimRecord);
   }
 
   /** Starts all watches; resolves when each has listed once. */

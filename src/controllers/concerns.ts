@@ -11,12 +11,6 @@ import type { CachedDeployment } from "./cached.ts";
 /** The part of a reflector that is asked here. */
 type Lookup<T extends KubeObject> = Pick<Reflector<T>, "get">;
 
-/** What a record must tell to go on counting after its deployment was made again. */
-export function numbersOf(rest: object): { sequence: number; uid: string; revision: number } {
-  const spec = (rest as { spec?: { sequence?: number; deployment?: { uid?: string }; to?: { revision?: number } } }).spec;
-  return { sequence: spec?.sequence ?? 0, uid: spec?.deployment?.uid ?? "", revision: spec?.to?.revision ?? 0 };
-}
-
 export function versionsOf({ spec, status }: CachedDeployment): Set<string> {
   const refs = [status?.active, status?.candidate, status?.standby, ...(status?.quarantine ?? [])];
   return new Set([spec.version, ...refs.flatMap((ref) => (ref ? [ref.version] : []))]);

@@ -132,15 +132,11 @@ function revokedAmong(deployment: CachedDeployment, isRevoked: (version: string)
 
 /** The highest numbers that records used, also those of an earlier object of this name. */
 function floorOf(caches: Caches, key: string, uid: string | undefined): Snapshot["floor"] & { recorded: Set<number> } {
-  const records = caches.records
-    .of(key)
-    .map((record) => (record as { spec?: { sequence: number; uid: string; revision: number } }).spec);
-  const recorded = new Set(records.filter((one) => one?.uid === uid).map((one) => one?.sequence ?? 0));
-  const highest = (values: (number | undefined)[]) => Math.max(0, ...values.map((value) => value ?? 0));
+  const records = caches.records.of(key).map(({ spec }) => spec);
   return {
-    revision: highest(records.map((one) => one?.revision)),
-    sequence: highest(records.map((one) => one?.sequence)),
-    recorded,
+    revision: Math.max(0, ...records.map(({ revision }) => revision)),
+    sequence: Math.max(0, ...records.map(({ sequence }) => sequence)),
+    recorded: new Set(records.filter((one) => one.uid === uid).map(({ sequence }) => sequence)),
   };
 }
 

@@ -23,6 +23,7 @@ import { reconcileNamed } from "./named.ts";
 import { podsOf } from "./observe.ts";
 import { Policies } from "./policies.ts";
 import { Prober } from "./prober.ts";
+import { PRUNE_EVERY_MS, pruneRecords } from "./prune.ts";
 import { Reconciler } from "./reconcile.ts";
 import { RevocationPace } from "./revocations.ts";
 import { Sampler } from "./sampler.ts";
@@ -237,6 +238,9 @@ async function lead(
     logger,
     fetch: { image: options.fetchImage, command: options.fetchCommand },
   });
+  const records = new WorkQueue({ clock });
+  const onPruned = (reason: string) => metrics.recordsPruned.inc({ reason });
+  const prune = () => pruneRecords({ client, caches, logger, assertLeading, now: () => client.serverNow(), onPruned });
   const runStatuses = (from: WorkQueue, write: (key: string) => Promise<void>) => {
     const handle = (key: string) => write(key).then(() => ({}));
     return runWorkers({ queue: from, concurrency: 1, clock, logger, handle }, term.signal);
@@ -269,6 +273,7 @@ async function lead(
     health.ready("caches", undefined);
     // What an earlier operator held is held before anything is decided.
     storm.start();
+    records.addAfter("all", PRUNE_EVERY_MS);
     logger.info({ identity: options.identity, deployments: caches.deployments.list().length }, "the caches are filled; guarding");
     await Promise.all([
       runWorkers(
@@ -285,6 +290,7 @@ async function lead(
         },
         term.signal,
       ),
+      runWorkers({ queue: records, concurrency: 1, clock, logger, handle: prune }, term.signal),
       runStatuses(storms, () => storm.write()),
       runStatuses(versions, (key) => reconcileVersion(executor, key, () => client.serverNow())),
       runStatuses(named, (key) =>

@@ -13,6 +13,11 @@ export function ownerKey(object: KubeObject): string | undefined {
 export class Owned<T extends KubeObject> {
   #byOwner = new Map<string, Map<string, T>>();
 
+  /** The deployments that have any, also those that are gone, as `<namespace>/<name>`. */
+  keys(): string[] {
+    return [...this.#byOwner.keys()];
+  }
+
   of(key: string): T[] {
     return [...(this.#byOwner.get(key)?.values() ?? [])];
   }
