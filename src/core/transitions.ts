@@ -110,8 +110,17 @@ function forgetSteps(rollout: NonNullable<ModelDeploymentStatus["rollout"]>): vo
   delete rollout.share;
 }
 
-/** Closes the open rollout with its one outcome and takes the candidate away, if it still is one. */
-export function closeRollout(context: Context, outcome: Outcome, reason: string, message: string): void {
+/**
+ * Closes the open rollout with its one outcome and takes the candidate away, if it still is one.
+ * @param by the person who ended it; absent: who set the pin is recorded
+ */
+export function closeRollout(
+  context: Context,
+  outcome: Outcome,
+  reason: string,
+  message: string,
+  by: HistoryEntry["initiator"] = context.status.rollout?.pinnedBy,
+): void {
   const { status, snapshot, now } = context;
   const rollout = status.rollout;
   if (!rollout) return;
@@ -126,7 +135,7 @@ export function closeRollout(context: Context, outcome: Outcome, reason: string,
     trigger: rollout.trigger ?? "Pin",
     reason,
     message: `${message}${promotion(rollout)}`,
-    ...(rollout.pinnedBy ? { initiator: rollout.pinnedBy } : {}),
+    ...(by ? { initiator: by } : {}),
     ...(rollout.changeCause === undefined ? {} : { changeCause: rollout.changeCause }),
     environment: snapshot.environment,
     startedAt: rollout.startedAt,

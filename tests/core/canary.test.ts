@@ -246,6 +246,23 @@ describe("a setback at any step sends all weight back in one write", () => {
     expect(world.status.active?.judgedFrom).toBe(judged);
   });
 
+  test("a person's rollback that rejects the candidate is recorded with the person and the person's reason", () => {
+    const world = begun();
+    atStep(world, 0);
+    world.changeCause = "wrong totals, see the ticket";
+    world.request("rollbackTo", "r1").run(2000);
+    expect(world.status.history?.at(-1)).toMatchObject({
+      outcome: "Rejected",
+      reason: "RolledBackByPerson",
+      message: "wrong totals, see the ticket",
+      initiator: { name: "on-call" },
+    });
+    // Who set the pin stands where nobody else ended it.
+    world.measure = (_check, version) => ({ kind: "Value", value: version === "v3" ? 0.5 : 0.01 });
+    until(world.pin("v3"), () => world.status.phase === "RolledBack" && world.status.history?.at(-1)?.to?.version === "v3");
+    expect(world.status.history?.at(-1)).toMatchObject({ reason: "CheckBreached", initiator: { name: "kubectl" } });
+  });
+
   test("the active one breached: the share is taken back, and only then the target of the return comes up", () => {
     const world = begun();
     until(world, () => world.status.phase === "Guarding" && world.status.active?.version === "v2");

@@ -52,6 +52,8 @@ describe("a person's rollback while Recreate has made room", () => {
       expect(world.status.active?.version).toBe("v2");
       expect(world.status.quarantine?.map((one) => one.version)).toEqual(["v3"]);
       expect(world.story().slice(-2)).toEqual(["3 Rollout v3 Rejected", "4 Return v2 Verified"]);
+      // Both are the person's doing, and not of who set the pin, nor of the operator.
+      expect(world.status.history?.slice(-2).map((entry) => entry.initiator?.name)).toEqual(["on-call", "on-call"]);
     },
   );
 });

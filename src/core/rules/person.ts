@@ -149,7 +149,8 @@ export const personRollback: Rule = {
     if (!status.active) return refuse(context, "rollbackTo", request, "nothing serves yet");
     if (leavesCandidate(context, request.target)) {
       markHandled(context, "rollbackTo", request);
-      return reject(context, "RolledBackByPerson", reasonOf(context, status.active.revision));
+      const by = requesterOf(context, "rollbackTo");
+      return reject(context, "RolledBackByPerson", reasonOf(context, status.active.revision), by);
     }
     const target = resolve(context, request.target);
     if (typeof target === "string") return refuse(context, "rollbackTo", request, target);

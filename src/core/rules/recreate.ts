@@ -123,6 +123,7 @@ export function comeBack(context: Context): void {
     message,
     warm: false,
     ...(from ? { from } : {}),
+    ...(ended?.reason === "RolledBackByPerson" && ended.initiator ? { initiator: ended.initiator } : {}),
   });
   if (target.revision === active.revision) {
     delete active.downSince;

@@ -2,6 +2,7 @@
 
 import { parseDuration } from "../../api/common.ts";
 import { BAKE_STARVED_FACTOR } from "../../api/defaults.ts";
+import type { Initiator } from "../../api/modeldeployment-status.ts";
 import { canaryOf, candidateSize, hasShare, stepsLeft } from "../canary.ts";
 import { acted, type Context, elapsed, held, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
 import { account, breaches, type Finding, judgingSince, nameOf } from "../evidence.ts";
@@ -20,15 +21,18 @@ import { awaitRoom, halt, isDown, triesOnce, waitsForRoom } from "./recreate.ts"
 const RETRY_BASE_MS = 30_000;
 const RETRY_MAX_MS = 15 * 60_000;
 
-/** Rejects and quarantines the candidate; whatever share of the traffic it had goes back in one write. */
-export function reject(context: Context, reason: string, message: string): Outcome {
+/**
+ * Rejects and quarantines the candidate; whatever share of the traffic it had goes back in one write.
+ * @param by the person who asked for it
+ */
+export function reject(context: Context, reason: string, message: string, by?: Initiator): Outcome {
   const { status } = context;
   const candidate = status.candidate;
   if (!candidate) return undefined;
   const how = isDown(context) ? "is brought up again" : "goes on serving";
   const back = status.active ? `; r${status.active.revision} ${how}` : "; nothing serves";
   quarantine(context, candidate, reason, message);
-  closeRollout(context, "Rejected", reason, message);
+  closeRollout(context, "Rejected", reason, message, by);
   tell(context, "Warning", "CandidateRejected", `r${candidate.revision} (${candidate.version}): ${message}${back}`);
   return acted(reason, `${message}${back}`);
 }
