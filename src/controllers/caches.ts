@@ -44,6 +44,8 @@ export interface CachesOptions {
   client: KubeClient;
   clock: Clock;
   logger: Logger;
+  /** 0 to 1, for back-off; see Reflector. */
+  random?: (() => number) | undefined;
   /** What is in others is not held. Absent: all of them. One is watched alone; of several, the whole cluster is watched. */
   namespaces?: readonly string[] | undefined;
   /** A deployment that may have to do something. */
@@ -167,6 +169,7 @@ export class Caches {
       client,
       clock,
       logger,
+      ...this.#chance(),
       ...this.#scope(),
       onRoute: (key) => {
         const { namespace: where, name } = splitKey(key);
@@ -205,6 +208,7 @@ export class Caches {
       resource,
       clock,
       logger,
+      ...this.#chance(),
       ...(more.cluster ? {} : this.#scope()),
       ...(more.labelSelector === undefined ? {} : { labelSelector: more.labelSelector }),
       ...(more.trim ? { trim: more.trim } : {}),
@@ -222,6 +226,7 @@ export class Caches {
       clock,
       logger,
       labelSelector: LABELS.deployment,
+      ...this.#chance(),
       ...this.#scope(),
       ...(trim ? { trim } : {}),
       onChange: (type, _key, object, previous) => {
@@ -233,6 +238,11 @@ export class Caches {
       },
     });
     this.#all.push(reflector as unknown as Reflector<KubeObject>);
+  }
+
+  #chance(): { random?: () => number } {
+    const { random } = this.#options;
+    return random ? { random } : {};
   }
 
   /** Which objects of namespaces are watched and held. */

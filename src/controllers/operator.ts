@@ -41,8 +41,10 @@ export interface OperatorDeps {
   signal: AbortSignal;
   /** In place of connecting by the options: a client that was made already (tests, simulation). */
   client?: KubeClient;
-  /** In place of the sources' own connections: metrics without sockets (tests, simulation). */
+  /** In place of connections to sources and to probed pods: metrics and probes without sockets (tests, simulation). */
   sourceDispatcher?: SourceDeps["dispatcher"];
+  /** 0 to 1, in place of Math.random for jitter and back-off: a simulation must repeat itself. */
+  random?: () => number;
 }
 
 /** A write may take as long as this; the lease must be held for longer when it begins. */
@@ -130,6 +132,7 @@ export async function runOperator(options: OperatorOptions, deps: OperatorDeps):
       identity: options.identity,
       clock,
       logger,
+      ...(deps.random ? { random: deps.random } : {}),
     });
     health.ready("api", undefined);
     await elector.run(signal, {
@@ -148,13 +151,14 @@ async function lead(
   remainingMs: () => number,
 ): Promise<void> {
   const { clock, logger, metrics, health } = deps;
+  const chance = deps.random ? { random: deps.random } : {};
   const term = new AbortController();
   const end = () => term.abort(signal.reason);
   if (signal.aborted) return;
   signal.addEventListener("abort", end, { once: true });
-  const queue = new WorkQueue({ clock });
-  const versions = new WorkQueue({ clock });
-  const named = new WorkQueue({ clock });
+  const queue = new WorkQueue({ clock, ...chance });
+  const versions = new WorkQueue({ clock, ...chance });
+  const named = new WorkQueue({ clock, ...chance });
   const memory = new Memory();
   const assertLeading = () => {
     if (remainingMs() < WRITE_LIMIT_MS) throw new NotLeading("the lease is not held for long enough to finish a write");
@@ -163,6 +167,7 @@ async function lead(
     client,
     clock,
     logger,
+    ...chance,
     namespaces: options.namespaces,
     onChange: (key) => queue.add(key),
     // Many deployments of one version change together: one write for all of them.
@@ -207,9 +212,11 @@ async function lead(
     memory,
     targets: (key, revision, port) => scrapeTargets(caches, key, revision, { port, path: "/" }),
     onAnswer: (key) => queue.addUrgent(key),
+    ...(deps.sourceDispatcher === undefined ? {} : { dispatcher: deps.sourceDispatcher }),
   });
-  const events = new EventRecorder({ client, clock, logger, controller: "rollguard.dev/operator", instance: options.identity });
-  const storms = new WorkQueue({ clock });
+  const controller = "rollguard.dev/operator";
+  const events = new EventRecorder({ client, clock, logger, controller, instance: options.identity, ...chance });
+  const storms = new WorkQueue({ clock, ...chance });
   const storm: Storm = new Storm({
     client,
     caches,

@@ -6,6 +6,7 @@ import { type Clock, sleep } from "../clock.ts";
 import { candidateSize } from "../core/canary.ts";
 import type { ProbeFacts, RevisionRef, Snapshot } from "../core/snapshot.ts";
 import { askProbe, type ProbeAnswer, type ProbeRequest, probeDispatcher } from "../signals/probe.ts";
+import type { SourceDeps } from "../signals/types.ts";
 import type { Memory } from "./memory.ts";
 
 export interface ProberDeps {
@@ -14,6 +15,8 @@ export interface ProberDeps {
   /** IP and port of a candidate's ready pods; the port by its name or number in the deployment's probe. */
   targets(key: string, revision: number, port: string | number): { name: string; ip: string; port?: number }[];
   onAnswer(key: string): void;
+  /** In place of connections of its own; left open at the end. */
+  dispatcher?: SourceDeps["dispatcher"];
 }
 
 type Status = NonNullable<ModelDeployment["status"]>;
@@ -25,11 +28,13 @@ const AGAIN_MS = 2000;
 
 export class Prober {
   #deps: ProberDeps;
-  #dispatcher = probeDispatcher();
+  #own = probeDispatcher();
+  #dispatcher: NonNullable<SourceDeps["dispatcher"]>;
   #running = new Map<string, AbortController>();
 
   constructor(deps: ProberDeps) {
     this.#deps = deps;
+    this.#dispatcher = deps.dispatcher ?? this.#own;
   }
 
   /** Probes the snapshot's candidate, once for its content, when its pods are ready. */
@@ -57,7 +62,7 @@ export class Prober {
 
   async stop(): Promise<void> {
     for (const key of [...this.#running.keys()]) this.forget(key);
-    await this.#dispatcher.destroy();
+    await this.#own.destroy();
   }
 
   async #run(key: string, status: Status & { candidate: RevisionRef }, probe: Probe, signal: AbortSignal): Promise<void> {

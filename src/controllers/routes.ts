@@ -24,6 +24,8 @@ export interface RouteWatchOptions {
   logger: Logger;
   namespace?: string;
   holds?: (object: KubeObject) => boolean;
+  /** 0 to 1, for back-off; see Reflector. */
+  random?: () => number;
   /** Another state of the route of this namespace and name. */
   onRoute(key: string): void;
   /** It has become known whether the cluster has the kind. */
@@ -40,7 +42,7 @@ export class RouteWatch {
 
   constructor(options: RouteWatchOptions) {
     this.#options = options;
-    const { client, clock, logger, namespace, holds } = options;
+    const { client, clock, logger, namespace, holds, random } = options;
     this.#reflector = new Reflector<HttpRoute>({
       client,
       resource: RESOURCES.httpRoutes,
@@ -48,6 +50,7 @@ export class RouteWatch {
       logger,
       ...(namespace === undefined ? {} : { namespace }),
       holds,
+      ...(random ? { random } : {}),
       onChange: (_type, key) => options.onRoute(key),
     });
   }

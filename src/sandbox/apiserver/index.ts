@@ -4,3 +4,4 @@ export { ConnectionReset } from "./faults.ts";
 export type { ApiRequest, ApiResponse } from "./http.ts";
 export { kubeconfig, type Listening } from "./listen.ts";
 export { ApiServer, type ApiServerOptions } from "./server.ts";
+export type { Change } from "./store.ts";

@@ -20,7 +20,7 @@ import { Models } from "./models.ts";
 import { openapi } from "./openapi.ts";
 import { present, Registry, type ResourceDef } from "./resources.ts";
 import { Rest, timestamp } from "./rest.ts";
-import { Store } from "./store.ts";
+import { type Change, Store } from "./store.ts";
 import type { LineStream } from "./watch.ts";
 
 export interface ApiServerOptions {
@@ -33,6 +33,8 @@ export interface ApiServerOptions {
   newUid?: () => string;
   random?: () => number;
   intercept?: Intercept;
+  /** Told of every change in order, within the write that makes it; what it is given must not be changed. */
+  onChange?: (change: Change) => void;
 }
 
 const NAMESPACES: ResourceId = { group: "", version: "v1", resource: "namespaces" };
@@ -57,6 +59,7 @@ export class ApiServer implements SandboxApi {
     this.#clock = clock;
     this.intercept = options.intercept;
     this.#store = new Store(options.historyLimit ?? 10_000);
+    if (options.onChange) this.#store.listen("*", options.onChange);
     const newUid = options.newUid ?? randomUUID;
     this.#rest = new Rest({ store: this.#store, clock, newUid, random: options.random ?? Math.random });
     for (const def of builtins(this.#models, options.allocateServiceIp ?? counted("10.96"))) {
