@@ -117,6 +117,10 @@ export const PROMISES: Record<string, readonly Promised[]> = {
       "Numbers are never used twice for a name, also not after it was deleted and made again",
       "a deployment, and making it again: revisions and sequences go on from the records",
     ),
+    requests(
+      "… and cooldown and budget go on from them, too",
+      "… and so do cooldown and budget: making it again is no way around them",
+    ),
     hands("An edit of our fields is undone", "$what is put right"),
     hands(
       "Other writers' fields are left alone",

@@ -80,6 +80,12 @@ export const RolloutRecordSpecSchema = z
     restoredAt: time().optional().describe("When the EndpointSlices held only ready pods of the target."),
     verifiedAt: time().optional().describe("When the return was verified."),
     warm: z.boolean().optional().describe("Of a return: the target was warm, so that the traffic moved first."),
+    leftProven: z
+      .boolean()
+      .optional()
+      .describe(
+        "Only of a return that nobody asked for: whether the revision that was left was proven. Cooldown and budget of a deployment that is made again under its name go on from it.",
+      ),
     operatorVersion: z.string().max(63).optional().describe("Version of Rollguard that wrote it."),
   })
   .meta(rules({ rule: "self == oldSelf", message: "a record is immutable: it can be deleted, and not changed" }));

@@ -59,8 +59,15 @@ export function trimConfigMap(object: ConfigMap): CachedConfigMap {
 }
 
 export function trimRecord({ apiVersion, kind, metadata, ...rest }: KubeObject): CachedRecord {
-  const { sequence, deployment, to, finishedAt } = (rest as unknown as RolloutRecord).spec;
-  const numbers = { sequence, uid: deployment.uid, revision: to?.revision ?? 0, finishedAt: Date.parse(finishedAt) };
+  const { sequence, deployment, to, finishedAt, decidedAt, leftProven, check } = (rest as unknown as RolloutRecord).spec;
+  const returned = { at: decidedAt ?? finishedAt, ...(check === undefined ? {} : { check }), proven: leftProven ?? false };
+  const numbers: RecordNumbers = {
+    sequence,
+    uid: deployment.uid,
+    revision: to?.revision ?? 0,
+    finishedAt: Date.parse(finishedAt),
+    ...(leftProven === undefined ? {} : { returned }),
+  };
   return { apiVersion, kind, metadata, spec: numbers };
 }
 

@@ -130,13 +130,21 @@ function revokedAmong(deployment: CachedDeployment, isRevoked: (version: string)
   return new Set(names.filter(isRevoked));
 }
 
-/** The highest numbers that records used, also those of an earlier object of this name. */
-function floorOf(caches: Caches, key: string, uid: string | undefined): Snapshot["floor"] & { recorded: Set<number> } {
+/** What goes on from records, also from those of an earlier object of this name. */
+function recordsOf(
+  caches: Caches,
+  key: string,
+  uid: string | undefined,
+): Pick<Snapshot, "floor" | "recorded" | "earlierReturns"> {
   const records = caches.records.of(key).map(({ spec }) => spec);
+  const earlier = records.filter((one) => one.uid !== uid).sort((a, b) => a.sequence - b.sequence);
   return {
-    revision: Math.max(0, ...records.map(({ revision }) => revision)),
-    sequence: Math.max(0, ...records.map(({ sequence }) => sequence)),
+    floor: {
+      revision: Math.max(0, ...records.map(({ revision }) => revision)),
+      sequence: Math.max(0, ...records.map(({ sequence }) => sequence)),
+    },
     recorded: new Set(records.filter((one) => one.uid === uid).map(({ sequence }) => sequence)),
+    earlierReturns: earlier.flatMap(({ returned }) => returned ?? []),
   };
 }
 
@@ -152,7 +160,6 @@ export function observe(observer: Observer, key: string, deployment: CachedDeplo
   const isRevoked = (version: string) => caches.versions.get(namespace, version)?.spec.lifecycle === "Revoked";
   const revoker = (digest: string) => revokerOf(digest, caches.clusterPolicies.list());
   const storm = observer.storm.of(key);
-  const { recorded, ...floor } = floorOf(caches, key, deployment.metadata.uid);
   const probe = memory.probe(key, deployment.status);
   const active = serviceOf(caches, key, deployment, deployment.metadata.name);
   const preview = serviceOf(caches, key, deployment, previewName(deployment.metadata.name));
@@ -194,8 +201,7 @@ export function observe(observer: Observer, key: string, deployment: CachedDeplo
     ...(storm ? { storm } : {}),
     windows: sampler.windows(key),
     ...(probe ? { probe } : {}),
-    floor,
-    recorded,
+    ...recordsOf(caches, key, deployment.metadata.uid),
     requests: requestsOf(deployment),
     pinnedBy: { name: deployment.pinManager ?? "unknown", source: "FieldManager" },
     requestedBy: requestersOf(deployment),

@@ -87,6 +87,7 @@ export function recordOf(
   const { checks, from, to, ...rest } = entry;
   const { rollback } = deployment.status ?? {};
   const about = rollback?.sequence === entry.sequence ? rollback : undefined;
+  const automatic = entry.action === "Return" ? deployment.status?.returns?.find((one) => one.at === entry.decidedAt) : undefined;
   const find = (identity: RevisionIdentity | undefined) => kept.find((one) => one.revision === identity?.revision);
   const recorded = { from: revision(from, kept), to: revision(to, kept) };
   const changes = changesBetween(find(from), find(to));
@@ -105,6 +106,7 @@ export function recordOf(
       ...(about?.check === undefined ? {} : { check: about.check }),
       ...(about?.depth === undefined ? {} : { depth: about.depth }),
       ...(about?.passedOver ? { passedOver: about.passedOver } : {}),
+      ...(automatic ? { leftProven: automatic.proven } : {}),
       operatorVersion: buildInfo().version,
     },
   };

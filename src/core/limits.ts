@@ -5,6 +5,7 @@ import type { Mode } from "../api/reasons.ts";
 import { type Context, iso } from "./context.ts";
 import { type Finding, nameOf } from "./evidence.ts";
 import { freezeProblem } from "./freeze.ts";
+import type { AutomaticReturn } from "./snapshot.ts";
 
 /** Why something waits. */
 export interface Wait {
@@ -77,11 +78,18 @@ const storm: ReturnLimit = {
   },
 };
 
+/** Automatic returns, oldest first: those of an earlier object of this name before its own. */
+const returnsOf = ({ status, snapshot }: Context): AutomaticReturn[] => [
+  ...(snapshot.earlierReturns ?? []),
+  ...(status.returns ?? []),
+];
+
 const cooldown: ReturnLimit = {
   name: "cooldown",
   provenOnly: true,
-  holds({ status, snapshot, now }, found) {
-    const last = status.returns?.at(-1);
+  holds(context, found) {
+    const { snapshot, now } = context;
+    const last = returnsOf(context).at(-1);
     const until = last ? Date.parse(last.at) + snapshot.policy.cooldownMs : 0;
     if (now >= until) return undefined;
     const message = `in cooldown until ${iso(until)} after the last return; ${nameOf(found)}`;
@@ -92,9 +100,10 @@ const cooldown: ReturnLimit = {
 const budget: ReturnLimit = {
   name: "budget",
   provenOnly: true,
-  holds({ status, snapshot, now }, found) {
+  holds(context, found) {
+    const { snapshot, now } = context;
     const { limit, perMs } = snapshot.policy.budget;
-    const spent = (status.returns ?? []).filter((one) => one.proven && now - Date.parse(one.at) < perMs);
+    const spent = returnsOf(context).filter((one) => one.proven && now - Date.parse(one.at) < perMs);
     // With more spent than the limit (it was lowered), the next is free when so many are old enough that it fits again.
     const frees = spent.at(-limit);
     if (!frees) return undefined;

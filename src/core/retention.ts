@@ -1,5 +1,7 @@
 // How long the audit trail lasts: which records of one name are beyond the limits and may go. Pure.
 
+import type { AutomaticReturn } from "./snapshot.ts";
+
 /** What is kept in memory of a record: what has to go on counting from it, and how old it is. */
 export interface RecordNumbers {
   sequence: number;
@@ -9,6 +11,8 @@ export interface RecordNumbers {
   revision: number;
   /** When its transition ended, ms epoch. */
   finishedAt: number;
+  /** Of a return that nobody asked for. */
+  returned?: AutomaticReturn;
 }
 
 /** From RollguardConfig. */

@@ -2,7 +2,7 @@
 // and a decision made from it depends on nothing else.
 
 import type { ModelDeployment } from "../api/modeldeployment.ts";
-import type { Initiator, RevisionRef } from "../api/modeldeployment-status.ts";
+import type { Initiator, ModelDeploymentStatus, RevisionRef } from "../api/modeldeployment-status.ts";
 import type { RequestKind } from "../api/names.ts";
 import type { RevisionContent } from "./hash.ts";
 import type { Policy } from "./policy.ts";
@@ -192,6 +192,8 @@ export interface Snapshot {
   probe?: ProbeFacts;
   /** The highest numbers that records of an earlier object of this name used: numbers are never used twice. */
   floor: { revision: number; sequence: number };
+  /** Those of an earlier object of this name, as its records tell, oldest first: making it again is no way around cooldown and budget. */
+  earlierReturns?: readonly AutomaticReturn[];
   /** Sequences of the history whose RolloutRecord is known to exist. */
   recorded: ReadonlySet<number>;
   requests: Partial<Record<RequestKind, PersonRequest>>;
@@ -207,5 +209,8 @@ export interface Snapshot {
   /** The candidate whose Deployment the API server would take, as a dry run in this attempt of this rollout said. */
   tried?: TriedChild;
 }
+
+/** A return that nobody asked for. */
+export type AutomaticReturn = NonNullable<ModelDeploymentStatus["returns"]>[number];
 
 export type { RequestKind, RevisionRef };

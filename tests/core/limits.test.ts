@@ -3,7 +3,8 @@
 import { describe, expect, test } from "vitest";
 import { ModelDeploymentStatusSchema } from "../../src/api/modeldeployment-status.ts";
 import type { Action, Check, Severity } from "../../src/core/policy.ts";
-import { check, policy, proven, World } from "./world.ts";
+import type { Snapshot } from "../../src/core/snapshot.ts";
+import { check, policy, proven, START, World } from "./world.ts";
 
 const bad = { kind: "Value", value: 0.5 } as const;
 const good = { kind: "Value", value: 0.01 } as const;
@@ -324,6 +325,35 @@ describe("limits of automatic returns", () => {
     expect(world.status.active?.version).toBe("v2");
     breached(world, 40 * 60_000);
     expect(world.status.active?.version).toBe("v1");
+  });
+});
+
+describe("a deployment that is made again under its name", () => {
+  /** As its records tell of the object before it. */
+  const madeAgain = (earlier: Snapshot["earlierReturns"], over: Parameters<typeof policy>[0]) => {
+    const world = two(over);
+    const snapshot = world.snapshot.bind(world);
+    world.snapshot = () => ({ ...snapshot(), ...(earlier ? { earlierReturns: earlier } : {}) });
+    world.measure = only("v2");
+    return world;
+  };
+  const ago = (ms: number, isProven = true) => ({ at: new Date(START + 60_000 - ms).toISOString(), proven: isProven });
+
+  test("its cooldown goes on", () => {
+    const world = madeAgain([ago(100_000), ago(0)], { cooldownMs: 60_000 });
+    world.run(20_000);
+    expect(world.status.reason).toBe("Cooldown");
+    expect(world.status.rollback).toBeUndefined();
+    world.run(60_000);
+    expect(world.status.rollback).toMatchObject({ to: { version: "v1" } });
+  });
+
+  test("its budget goes on; returns of what was not proven don't count", () => {
+    const limited = { cooldownMs: 0, budget: { limit: 2, perMs: 3_600_000 } };
+    const spent = madeAgain([ago(100_000), ago(50_000)], limited).run(20_000);
+    expect(spent.status.stall?.reason).toBe("BudgetSpent");
+    const left = madeAgain([ago(100_000, false), ago(50_000)], limited).run(20_000);
+    expect(left.status.rollback).toMatchObject({ to: { version: "v1" } });
   });
 });
 

@@ -149,4 +149,26 @@ describe("deleting", () => {
     expect(records.map((one) => one.spec.sequence).sort()).toEqual([1, 2, 3]);
     expect(records.find((one) => one.spec.sequence === 3)?.spec.deployment.uid).toBe(metadata?.uid);
   });
+
+  test("… and so do cooldown and budget: making it again is no way around them", async () => {
+    const simulation = await guardingTwo();
+    await simulation.tester.patch(RESOURCES.rollbackPolicies, KEY, "merge", { spec: { rollback: { cooldown: "1h" } } });
+    simulation.errorShare = (revision) => (revision === 2 ? 0.5 : 0.01);
+    await simulation.until("returned", ({ status }) => status?.phase === "RolledBack");
+    await atRest(simulation);
+    await simulation.tester.delete(RESOURCES.modelDeployments, KEY);
+    await atRest(simulation);
+    await simulation.apply(pinned("v1"));
+    await simulation.until("proven again", ({ status }) => status?.phase === "Guarding");
+    await simulation.apply(pinned("v2"));
+    const { status } = await simulation.until("the next is proven", (one) => one.status?.lastHealthy?.version === "v2");
+    expect(status?.returns).toBeUndefined();
+    simulation.errorShare = (revision) => (revision === status?.active?.revision ? 0.5 : 0.01);
+    const held = await simulation.until("held", (one) => one.status?.conditions?.some(({ reason }) => reason === "Breached"));
+    await atRest(simulation);
+    expect(simulation.deployment()?.status).toMatchObject({
+      reason: "Cooldown",
+      active: { revision: held.status?.active?.revision },
+    });
+  });
 });
