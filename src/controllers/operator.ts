@@ -1,25 +1,23 @@
 // Puts the operator together: client, caches, queue, sampler, sources, leader election. Nothing is decided here.
 
 import type { Gauge } from "prom-client";
-import { CONFIG_NAME } from "../api/names.ts";
 import type { Clock } from "../clock.ts";
 import type { OperatorOptions } from "../config.ts";
 import { connect, type KubeClient } from "../kube/client.ts";
 import { EventRecorder } from "../kube/events.ts";
 import { Elector } from "../kube/lease.ts";
-import type { Pod } from "../kube/objects.ts";
 import type { Logger } from "../log.ts";
 import type { Health } from "../server/health.ts";
-import type { PodTarget, SourceDeps } from "../signals/types.ts";
+import type { SourceDeps } from "../signals/types.ts";
 import { countApiCalls, type Metrics } from "../telemetry.ts";
 import { userAgent } from "../version.ts";
 import { WorkQueue } from "../workqueue/queue.ts";
 import { runWorkers } from "../workqueue/worker.ts";
 import type { Executor } from "./apply.ts";
 import { Caches } from "./caches.ts";
-import { revisionOfPod } from "./facts.ts";
 import { Memory } from "./memory.ts";
 import { reconcileNamed } from "./named.ts";
+import { Notifications } from "./notifications.ts";
 import { podsOf } from "./observe.ts";
 import { Policies } from "./policies.ts";
 import { Prober } from "./prober.ts";
@@ -27,6 +25,7 @@ import { PRUNE_EVERY_MS, pruneRecords } from "./prune.ts";
 import { Reconciler } from "./reconcile.ts";
 import { RevocationPace } from "./revocations.ts";
 import { Sampler } from "./sampler.ts";
+import { scrapeTargets } from "./scrapetargets.ts";
 import { Secrets } from "./secrets.ts";
 import { SourceHealth } from "./sourcehealth.ts";
 import { Sources } from "./sources.ts";
@@ -45,6 +44,8 @@ export interface OperatorDeps {
   sourceDispatcher?: SourceDeps["dispatcher"];
   /** 0 to 1, in place of Math.random for jitter and back-off: a simulation must repeat itself. */
   random?: () => number;
+  /** In place of the sinks' own connections, likewise. */
+  sinkDispatcher?: SourceDeps["dispatcher"];
 }
 
 /** A write may take as long as this; the lease must be held for longer when it begins. */
@@ -73,38 +74,6 @@ function countBy<T>(items: readonly T[], keys: (item: T) => readonly string[], e
   const counts = new Map<string, number>();
   for (const key of items.flatMap(keys)) counts.set(key, (counts.get(key) ?? 0) + 1);
   for (const [key, count] of counts) each(key, count);
-}
-
-/** The port of a pod by the annotation, the name `http`, or a name or number that is asked for. */
-function portOf(pod: Pod, wanted: string | number | undefined): number | undefined {
-  if (typeof wanted === "number") return wanted;
-  const annotated = Number(pod.metadata.annotations?.["prometheus.io/port"]);
-  if (wanted === undefined && Number.isInteger(annotated) && annotated > 0 && annotated < 65_536) return annotated;
-  const ports = pod.spec.containers.flatMap((container) => container.ports ?? []);
-  const numeric = Number(wanted);
-  if (Number.isInteger(numeric) && numeric > 0) return numeric;
-  return ports.find((port) => port.name === (wanted ?? "http"))?.containerPort;
-}
-
-function scrapeTargets(
-  caches: Caches,
-  key: string,
-  revision: number,
-  settings: { port?: string | number; path?: string },
-): PodTarget[] {
-  return caches.pods
-    .of(key)
-    .filter((pod) => revisionOfPod(pod) === revision && pod.metadata.deletionTimestamp === undefined && pod.status?.podIP)
-    .map((pod) => {
-      const port = portOf(pod, settings.port);
-      const path = settings.path ?? pod.metadata.annotations?.["prometheus.io/path"];
-      return {
-        name: pod.metadata.name,
-        ip: pod.status?.podIP ?? "",
-        ...(port === undefined ? {} : { port }),
-        ...(path === undefined ? {} : { path }),
-      };
-    });
 }
 
 /** Runs until the signal aborts or the lease is lost; resolves when all that ran has ended and the lease was released. */
@@ -173,7 +142,10 @@ async function lead(
     // Many deployments of one version change together: one write for all of them.
     onVersion: (key) => versions.addAfter(key, GATHER_MS),
     onNamed: (key) => named.addAfter(key, GATHER_MS),
-    onConfig: () => storm.configured(),
+    onConfig: () => {
+      storm.configured();
+      notifications.configured();
+    },
   });
   const secrets = new Secrets(client, clock, options.operatorNamespace);
   const sources = new Sources({
@@ -216,7 +188,23 @@ async function lead(
   });
   const controller = "rollguard.dev/operator";
   const events = new EventRecorder({ client, clock, logger, controller, instance: options.identity, ...chance });
-  const storms = new WorkQueue({ clock, ...chance });
+  // One after the other: both write the status of the one RollguardConfig.
+  const configs = new WorkQueue({ clock, ...chance });
+  const notifications = new Notifications({
+    client,
+    caches,
+    clock,
+    ...chance,
+    now: () => client.serverNow(),
+    secret: (name, key) => secrets.read(name, key),
+    environment: options.environment,
+    assertLeading,
+    events,
+    metrics,
+    logger,
+    onDirty: () => configs.addAfter("notifications", GATHER_MS),
+    ...(deps.sinkDispatcher === undefined ? {} : { dispatcher: deps.sinkDispatcher }),
+  });
   const storm: Storm = new Storm({
     client,
     caches,
@@ -224,8 +212,9 @@ async function lead(
     now: () => client.serverNow(),
     assertLeading,
     events,
+    notifications,
     logger,
-    onDirty: (delayMs) => (delayMs === 0 ? storms.add(CONFIG_NAME) : storms.addAfter(CONFIG_NAME, delayMs)),
+    onDirty: (delayMs) => (delayMs === 0 ? configs.add("storm") : configs.addAfter("storm", delayMs)),
     onClosed: (keys) => {
       for (const key of keys) queue.addUrgent(key);
     },
@@ -298,7 +287,7 @@ async function lead(
         term.signal,
       ),
       runWorkers({ queue: records, concurrency: 1, clock, logger, handle: prune }, term.signal),
-      runStatuses(storms, () => storm.write()),
+      runStatuses(configs, (key) => (key === "storm" ? storm.write() : notifications.write())),
       runStatuses(versions, (key) => reconcileVersion(executor, key, () => client.serverNow())),
       runStatuses(named, (key) =>
         reconcileNamed(
@@ -319,6 +308,6 @@ async function lead(
     storm.stop();
     await prober.stop();
     sources.close();
-    await events.stop();
+    await Promise.all([notifications.stop(), events.stop()]);
   }
 }

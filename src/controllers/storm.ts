@@ -22,6 +22,7 @@ import type { EventRecorder } from "../kube/events.ts";
 import type { KubeObject } from "../kube/objects.ts";
 import { RESOURCES } from "../kube/resources.ts";
 import type { Logger } from "../log.ts";
+import type { Sink } from "../notify/announcement.ts";
 import { type CachedDeployment, keyOf } from "./cached.ts";
 import type { Caches } from "./caches.ts";
 import { isNewer } from "./memory.ts";
@@ -48,6 +49,7 @@ export interface StormDeps {
   now(): number;
   assertLeading(): void;
   events: Pick<EventRecorder, "record">;
+  notifications: Sink;
   logger: Logger;
   /** The status is to be written: now, or within a few seconds. */
   onDirty(delayMs: number): void;
@@ -59,6 +61,8 @@ type Config = RollguardConfig & KubeObject;
 
 /** How often an open breaker is looked at without a sample, and its numbers are written, ms. */
 const LOOK_MS = 5000;
+/** What began longer ago is not told again by a new operator, ms. */
+const RETELL_MS = 600_000;
 /** So many deployments that are gone may be remembered before they are looked for. */
 const SLACK = 64;
 
@@ -103,6 +107,9 @@ export class Storm {
     };
     this.#handledResume = status?.handledResume;
     this.configured();
+    const config = this.#config();
+    // What an operator that is gone may not have come to tell; told again it is the same.
+    if (config && since !== undefined && this.#startedAt - Date.parse(since) < RETELL_MS) this.#tell(config, status ?? {});
     if (this.open) this.#look();
   }
 
@@ -171,16 +178,19 @@ export class Storm {
     if ((config.status?.storm?.active ?? false) !== (status.storm?.active ?? false)) this.#tell(config, status);
   }
 
-  #tell(config: Config, status: RollguardConfigStatus): void {
-    const opened = status.storm?.active ?? false;
-    this.#deps.events.record({
+  #tell(config: Config, { storm }: RollguardConfigStatus): void {
+    const opened = storm?.active ?? false;
+    const told = {
       regarding: config,
-      type: opened ? "Warning" : "Normal",
+      type: opened ? ("Warning" as const) : ("Normal" as const),
       reason: opened ? "StormBreakerOpened" : "StormBreakerClosed",
-      note: status.storm?.message ?? "",
-      action: "Decide",
-      id: `storm-${status.storm?.since}`,
-    });
+      note: storm?.message ?? "",
+      id: `storm-${storm?.since}`,
+    };
+    this.#deps.events.record({ ...told, action: "Decide" });
+    const at = storm?.since ?? new Date(this.#deps.now()).toISOString();
+    // Rejects only when this operator ends: its successor tells it.
+    this.#deps.notifications.tell({ ...told, at }).catch(() => undefined);
   }
 
   #settings(): BreakerSettings {

@@ -1,52 +1,28 @@
 // What a message says, to whom it goes, and what can't get into it.
 
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { TOPICS } from "../../src/api/notifications.ts";
 import { OUTCOMES, STALLED_REASONS } from "../../src/api/reasons.ts";
 import { topicOf } from "../../src/notify/announcement.ts";
 import { cloudEvent, escapeText, fitting, slackLine, slackMessage } from "../../src/notify/messages.ts";
-import { announcement, HASH } from "./support.ts";
+import { announcement } from "./support.ts";
 
 const eventOf = (...input: Parameters<typeof cloudEvent>) => JSON.parse(cloudEvent(...input).body) as Record<string, unknown>;
 
+const PAGE = readFileSync("docs/notifications.md", "utf8");
+
+/** The event that the page shows. */
+function documented(): unknown {
+  return JSON.parse(/```json\n([^`]*)```/.exec(PAGE)?.[1] ?? "null");
+}
+
 describe("a CloudEvent", () => {
-  test("has the attributes of the specification, and says what happened to what", () => {
+  test("has the attributes of the specification, and says what happened to what, as the docs show it", () => {
     const message = cloudEvent(announcement(), "Verified", "production");
     expect(message.contentType).toBe("application/cloudevents+json; charset=utf-8");
-    expect(JSON.parse(message.body)).toEqual({
-      specversion: "1.0",
-      id: "6f1d2c3a-0000-4000-8000-000000000001/Verified-7",
-      source: "/rollguard/production",
-      type: "dev.rollguard.Verified",
-      subject: "/apis/rollguard.dev/v1alpha1/namespaces/fraud/modeldeployments/scorer",
-      time: "2026-11-24T10:00:00.000Z",
-      datacontenttype: "application/json",
-      data: {
-        regarding: {
-          kind: "ModelDeployment",
-          namespace: "fraud",
-          name: "scorer",
-          uid: "6f1d2c3a-0000-4000-8000-000000000001",
-        },
-        environment: "production",
-        severity: "Normal",
-        reason: "Verified",
-        message: "the return to r2 (scorer-2) is verified: errors 0.5 > 0.02",
-        transition: {
-          sequence: 7,
-          action: "Return",
-          outcome: "Verified",
-          trigger: "Breach",
-          from: { version: "scorer-3", revision: 3, artifactDigest: HASH },
-          to: { version: "scorer-2", revision: 2, artifactDigest: HASH },
-          startedAt: "2026-11-24T09:57:00.000Z",
-          restoredAt: "2026-11-24T09:57:01.000Z",
-          finishedAt: "2026-11-24T10:00:00.000Z",
-          record: "scorer-7",
-        },
-      },
-    });
+    expect(JSON.parse(message.body)).toEqual(documented());
   });
 
   test("of what happened once is the same however often it is made: the receiver drops repeats by source and id", () => {
@@ -138,6 +114,14 @@ test("No secret, raw newline or terminal escape reaches a message, whatever a no
     { numRuns: 500 },
   );
 }, 120_000);
+
+test("each topic is explained on the page, and no other", () => {
+  const table = PAGE.slice(PAGE.indexOf("| topic |"), PAGE.indexOf("## CloudEvents"));
+  const named = [...table.matchAll(/^\| (`[^|]*) \|/gm)].flatMap(([, cell = ""]) =>
+    [...cell.matchAll(/`(\w+)`/g)].map((one) => one[1]),
+  );
+  expect(named.sort()).toEqual([...TOPICS].sort());
+});
 
 describe("the topic", () => {
   const of = (reason: string, type: "Normal" | "Warning" = "Warning", outcome?: "Stalled" | "Proven") => {

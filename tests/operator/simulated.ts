@@ -90,6 +90,7 @@ export class SimulatedOperator {
         signal: this.#abort.signal,
         client: connect({ clock, dispatcher, userAgent: name }),
         sourceDispatcher: new MemoryDispatcher((request) => simulation.answerQuery(request)),
+        sinkDispatcher: new MemoryDispatcher((request) => (this.#dead ? never(request) : simulation.takeMessage(request))),
       },
     ).catch(() => undefined);
   }
@@ -152,6 +153,8 @@ export class Simulation {
   starts: (revision: number) => boolean = () => true;
   /** What a Gateway sends to the preview Service, in percent; see gateway.ts. */
   previewWeight: () => number = () => 0;
+  /** What a sink of notifications says to a message. */
+  takeMessage: (request: ApiRequest) => Promise<ApiResponse> = async () => ({ status: 200, headers: {}, body: "" });
   #operators: SimulatedOperator[] = [];
   #controllers: { stop(): void };
   #uids = 0;
