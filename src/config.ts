@@ -93,7 +93,7 @@ export const SETTINGS: readonly Setting[] = [
     key: "operatorNamespace",
     flag: "--operator-namespace <name>",
     env: "POD_NAMESPACE",
-    help: "namespace of the Lease and of the secrets that metric sources name",
+    help: "namespace of the Lease and of the secrets that metric sources and the sinks of notifications name",
     fallback: "the one it runs in, else rollguard-system",
   },
   {
