@@ -8,7 +8,7 @@ import type { KubeClient } from "../kube/client.ts";
 import type { EventRecorder } from "../kube/events.ts";
 import type { KubeObject } from "../kube/objects.ts";
 import type { Logger } from "../log.ts";
-import type { Notice } from "../notify/notice.ts";
+import type { Announcement, Sink } from "../notify/announcement.ts";
 import { Notifier, type NotifierDeps } from "../notify/notifier.ts";
 import type { Metrics } from "../telemetry.ts";
 import { sanitizeLine } from "../text.ts";
@@ -77,7 +77,7 @@ export function notificationsStatus(
   return { ...rest, notifications, conditions: inPlace };
 }
 
-export class Notifications {
+export class Notifications implements Sink {
   readonly #deps: NotificationsDeps;
   readonly #notifier: Notifier;
 
@@ -98,9 +98,8 @@ export class Notifications {
     if (this.#config()) this.#deps.onDirty();
   }
 
-  /** Resolves when each sink has it that asked for it, or will never get it. Rejects when this operator ends before that is known. */
-  tell(notice: Notice): Promise<void> {
-    return this.#notifier.tell(notice);
+  tell(announcement: Announcement): Promise<void> {
+    return this.#notifier.tell(announcement);
   }
 
   /** Writes the status where it differs; for a worker, which tries again what failed. */

@@ -22,10 +22,10 @@ import type { EventRecorder } from "../kube/events.ts";
 import type { KubeObject } from "../kube/objects.ts";
 import { RESOURCES } from "../kube/resources.ts";
 import type { Logger } from "../log.ts";
+import type { Sink } from "../notify/announcement.ts";
 import { type CachedDeployment, keyOf } from "./cached.ts";
 import type { Caches } from "./caches.ts";
 import { isNewer } from "./memory.ts";
-import type { Notifications } from "./notifications.ts";
 import { differences } from "./objects.ts";
 import { stormMessage, stormStatus } from "./stormstatus.ts";
 
@@ -49,7 +49,7 @@ export interface StormDeps {
   now(): number;
   assertLeading(): void;
   events: Pick<EventRecorder, "record">;
-  notifications: Pick<Notifications, "tell">;
+  notifications: Sink;
   logger: Logger;
   /** The status is to be written: now, or within a few seconds. */
   onDirty(delayMs: number): void;

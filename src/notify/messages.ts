@@ -1,9 +1,9 @@
-// What is sent of a notice: CloudEvents 1.0.2 in structured JSON mode, and the text of a Slack-compatible webhook. Pure.
+// What is sent of an announcement: CloudEvents 1.0.2 in structured JSON mode, and the text of a Slack-compatible webhook. Pure.
 
 import { recordName } from "../api/names.ts";
 import type { Topic } from "../api/notifications.ts";
 import { sanitizeLine } from "../text.ts";
-import type { Notice } from "./notice.ts";
+import type { Announcement } from "./announcement.ts";
 
 export interface Message {
   contentType: string;
@@ -15,12 +15,12 @@ const MAX_NOTE = 1024;
 /** Of a Slack text: 4,000 characters is what Slack asks senders to keep to, and it cuts at 40,000. */
 const MAX_TEXT = 4000;
 
-type Revision = NonNullable<NonNullable<Notice["transition"]>["to"]>;
+type Revision = NonNullable<NonNullable<Announcement["transition"]>["to"]>;
 
 const pointer = (revision: Revision | undefined) =>
   revision && { version: revision.version, revision: revision.revision, artifactDigest: revision.artifactDigest };
 
-function transitionOf({ regarding, transition }: Notice): object | undefined {
+function transitionOf({ regarding, transition }: Announcement): object | undefined {
   if (!transition) return undefined;
   const { sequence, action, outcome, trigger, startedAt, finishedAt, detectedAt, decidedAt, restoredAt, verifiedAt } = transition;
   // Undefined members are left out by JSON.stringify.
@@ -42,18 +42,18 @@ function transitionOf({ regarding, transition }: Notice): object | undefined {
 }
 
 /** `/apis/rollguard.dev/v1alpha1/namespaces/fraud/modeldeployments/scorer`: where the API server has it. */
-function pathOf({ apiVersion, kind, metadata: { namespace, name } }: Notice["regarding"]): string {
+function pathOf({ apiVersion, kind, metadata: { namespace, name } }: Announcement["regarding"]): string {
   const scope = namespace === undefined ? "" : `/namespaces/${namespace}`;
   return `/apis/${apiVersion}${scope}/${kind.toLowerCase()}s/${name}`;
 }
 
 /**
- * CloudEvents 1.0.2, the JSON event format in structured mode. `id` is the object's uid and the notice's id: the same happening has
+ * CloudEvents 1.0.2, the JSON event format in structured mode. `id` is the object's uid and the announcement's id: the same happening has
  * the same id however often it is sent.
  * @param environment the operator's; the source of the event
  */
-export function cloudEvent(notice: Notice, topic: Topic, environment: string): Message {
-  const { regarding, id, at, reason, type, note } = notice;
+export function cloudEvent(announcement: Announcement, topic: Topic, environment: string): Message {
+  const { regarding, id, at, reason, type, note } = announcement;
   const { namespace, name, uid } = regarding.metadata;
   const event = {
     specversion: "1.0",
@@ -69,7 +69,7 @@ export function cloudEvent(notice: Notice, topic: Topic, environment: string): M
       severity: type,
       reason,
       message: sanitizeLine(note, MAX_NOTE),
-      transition: transitionOf(notice),
+      transition: transitionOf(announcement),
     },
   };
   return { contentType: "application/cloudevents+json; charset=utf-8", body: JSON.stringify(event) };
@@ -90,7 +90,7 @@ export function escapeText(text: string): string {
 }
 
 /** One line of a Slack text. With its time: it may come late, and beside others. */
-export function slackLine({ regarding, reason, type, note, outcome, at }: Notice, environment: string): string {
+export function slackLine({ regarding, reason, type, note, outcome, at }: Announcement, environment: string): string {
   const { namespace, name } = regarding.metadata;
   const where = namespace === undefined ? name : `${namespace}/${name}`;
   const sign = type === "Warning" ? ":warning: " : "";

@@ -1,8 +1,8 @@
 // Tells the sinks of RollguardConfig what happens: each what it asked for, apart from the others, and knows how each is doing.
 
 import type { SinkSpec, SinkStatus } from "../api/notifications.ts";
+import { type Announcement, type Sink, topicOf } from "./announcement.ts";
 import { cloudEvent, fitting, type Message, slackLine, slackMessage } from "./messages.ts";
-import { type Notice, topicOf } from "./notice.ts";
 import { GIVE_UP_MS, Outbox, type Outcome } from "./outbox.ts";
 import { Webhook, type WebhookDeps } from "./webhook.ts";
 
@@ -27,7 +27,7 @@ export interface NotifierDeps extends WebhookDeps {
 class Target {
   spec: SinkSpec;
   readonly status: SinkStatus;
-  readonly outbox: Outbox<Notice>;
+  readonly outbox: Outbox<Announcement>;
   readonly #deps: NotifierDeps;
   #webhook: Webhook;
 
@@ -54,11 +54,11 @@ class Target {
     this.outbox.restart();
   }
 
-  wants(notice: Notice): boolean {
+  wants(announcement: Announcement): boolean {
     const { topics, namespaces } = this.spec;
-    const topic = topicOf(notice);
+    const topic = topicOf(announcement);
     if (topic === undefined || (topics && !topics.includes(topic))) return false;
-    return namespaces === undefined || namespaces.includes(notice.regarding.metadata.namespace ?? "");
+    return namespaces === undefined || namespaces.includes(announcement.regarding.metadata.namespace ?? "");
   }
 
   /** @param known nobody will send what waits */
@@ -67,11 +67,11 @@ class Target {
     this.#webhook.close();
   }
 
-  #line(notice: Notice): string {
-    return slackLine(notice, this.#deps.environment);
+  #line(announcement: Announcement): string {
+    return slackLine(announcement, this.#deps.environment);
   }
 
-  #message(items: readonly Notice[]): Message {
+  #message(items: readonly Announcement[]): Message {
     const [first] = items;
     if (this.spec.type === "Slack" || !first) return slackMessage(items.map((item) => this.#line(item)));
     return cloudEvent(first, topicOf(first) ?? "Warning", this.#deps.environment);
@@ -96,7 +96,7 @@ class Target {
   }
 }
 
-export class Notifier {
+export class Notifier implements Sink {
   readonly #deps: NotifierDeps;
   #targets = new Map<string, Target>();
   /** What is being told, by its id: told again meanwhile, it is the same. */
@@ -127,20 +127,20 @@ export class Notifier {
    * What goes on for longer than a message is tried (a stall, say) was told when it began: a new operator does not tell it again. The end of
    * a transition is told whenever it was, since its record tells what was told.
    */
-  tell(notice: Notice): Promise<void> {
-    const { regarding, id, outcome, at } = notice;
+  tell(announcement: Announcement): Promise<void> {
+    const { regarding, id, outcome, at } = announcement;
     const isEnd = outcome !== undefined && outcome !== "Stalled";
     if (!isEnd && this.#deps.now() - Date.parse(at) > GIVE_UP_MS) return Promise.resolve();
     const key = `${regarding.metadata.uid ?? regarding.metadata.name}/${id}`;
-    const telling = this.#telling.get(key) ?? this.#tell(notice).finally(() => this.#telling.delete(key));
+    const telling = this.#telling.get(key) ?? this.#tell(announcement).finally(() => this.#telling.delete(key));
     this.#telling.set(key, telling);
     return telling;
   }
 
-  async #tell(notice: Notice): Promise<void> {
+  async #tell(announcement: Announcement): Promise<void> {
     if (this.#stopped) throw new Error("notifications were stopped");
-    const targets = [...this.#targets.values()].filter((target) => target.wants(notice));
-    const known = await Promise.all(targets.map((target) => target.outbox.put(notice)));
+    const targets = [...this.#targets.values()].filter((target) => target.wants(announcement));
+    const known = await Promise.all(targets.map((target) => target.outbox.put(announcement)));
     if (known.includes(false)) throw new Error("notifications were stopped before it was delivered");
   }
 

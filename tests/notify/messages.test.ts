@@ -5,9 +5,9 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { TOPICS } from "../../src/api/notifications.ts";
 import { OUTCOMES, STALLED_REASONS } from "../../src/api/reasons.ts";
+import { topicOf } from "../../src/notify/announcement.ts";
 import { cloudEvent, escapeText, fitting, slackLine, slackMessage } from "../../src/notify/messages.ts";
-import { topicOf } from "../../src/notify/notice.ts";
-import { notice } from "./support.ts";
+import { announcement } from "./support.ts";
 
 const eventOf = (...input: Parameters<typeof cloudEvent>) => JSON.parse(cloudEvent(...input).body) as Record<string, unknown>;
 
@@ -20,16 +20,16 @@ function documented(): unknown {
 
 describe("a CloudEvent", () => {
   test("has the attributes of the specification, and says what happened to what, as the docs show it", () => {
-    const message = cloudEvent(notice(), "Verified", "production");
+    const message = cloudEvent(announcement(), "Verified", "production");
     expect(message.contentType).toBe("application/cloudevents+json; charset=utf-8");
     expect(JSON.parse(message.body)).toEqual(documented());
   });
 
   test("of what happened once is the same however often it is made: the receiver drops repeats by source and id", () => {
-    const once = eventOf(notice(), "Verified", "");
-    expect(eventOf(notice(), "Verified", "")).toEqual(once);
-    expect(eventOf(notice({ id: "Verified-8" }), "Verified", "")).not.toMatchObject({ id: once.id });
-    const again = notice();
+    const once = eventOf(announcement(), "Verified", "");
+    expect(eventOf(announcement(), "Verified", "")).toEqual(once);
+    expect(eventOf(announcement({ id: "Verified-8" }), "Verified", "")).not.toMatchObject({ id: once.id });
+    const again = announcement();
     again.regarding.metadata.uid = "6f1d2c3a-0000-4000-8000-000000000002";
     expect(eventOf(again, "Verified", "")).not.toMatchObject({ id: once.id });
   });
@@ -40,7 +40,7 @@ describe("a CloudEvent", () => {
       kind: "RollguardConfig",
       metadata: { name: "cluster", uid: "u" },
     };
-    const storm = notice({ regarding, reason: "StormBreakerOpened", id: "storm-1" });
+    const storm = announcement({ regarding, reason: "StormBreakerOpened", id: "storm-1" });
     expect(eventOf(storm, "StormBreaker", "")).toMatchObject({
       id: "u/storm-1",
       source: "/rollguard",
@@ -49,23 +49,23 @@ describe("a CloudEvent", () => {
   });
 
   test("of a transition under way names no record: there is none yet", () => {
-    const begun = notice({ reason: "RollingBack", transition: { sequence: 7, action: "Return" } });
+    const begun = announcement({ reason: "RollingBack", transition: { sequence: 7, action: "Return" } });
     expect(eventOf(begun, "Returning", "")).toMatchObject({ data: { transition: { sequence: 7, action: "Return" } } });
     expect(JSON.stringify(eventOf(begun, "Returning", ""))).not.toContain("record");
   });
 
   test("stays far below the 64 KiB that receivers have to take, whatever the note", () => {
-    const { body } = cloudEvent(notice({ note: "\u{1f642}".repeat(100_000) }), "Verified", "e".repeat(253));
+    const { body } = cloudEvent(announcement({ note: "\u{1f642}".repeat(100_000) }), "Verified", "e".repeat(253));
     expect(Buffer.byteLength(body)).toBeLessThan(16 * 1024);
   });
 });
 
 describe("a Slack text", () => {
   test("is one line: what happened to which deployment, and where", () => {
-    expect(slackLine(notice(), "production")).toBe(
+    expect(slackLine(announcement(), "production")).toBe(
       "[production] *fraud/scorer* Verified: the return to r2 (scorer-2) is verified: errors 0.5 &gt; 0.02 (2026-11-24T10:00:00.000Z)",
     );
-    const stall = notice({ type: "Warning", reason: "NoTarget", outcome: "Stalled", note: "nothing to return to" });
+    const stall = announcement({ type: "Warning", reason: "NoTarget", outcome: "Stalled", note: "nothing to return to" });
     expect(slackLine(stall, "")).toBe(
       ":warning: *fraud/scorer* Stalled, NoTarget: nothing to return to (2026-11-24T10:00:00.000Z)",
     );
@@ -80,7 +80,7 @@ describe("a Slack text", () => {
     ["&lt;!here&gt;", "&amp;lt;!here&amp;gt;"],
   ])("%j is text and no command", (text, escaped) => {
     expect(escapeText(text)).toBe(escaped);
-    expect(slackLine(notice({ note: text }), "")).toContain(escaped);
+    expect(slackLine(announcement({ note: text }), "")).toContain(escaped);
   });
 
   test("as many lines as fit are one text, and a long one goes alone", () => {
@@ -105,7 +105,7 @@ test("No secret, raw newline or terminal escape reaches a message, whatever a no
   );
   fc.assert(
     fc.property(fc.array(fc.oneof(nasty, escapes), { maxLength: 8 }), (parts) => {
-      const told = notice({ note: parts.join(""), reason: "Verified" });
+      const told = announcement({ note: parts.join(""), reason: "Verified" });
       const { message } = eventOf(told, "Verified", "").data as { message: string };
       const line = slackLine(told, parts.join(""));
       for (const text of [message, line]) expect(text).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e]/);
@@ -125,7 +125,7 @@ test("each topic is explained on the page, and no other", () => {
 
 describe("the topic", () => {
   const of = (reason: string, type: "Normal" | "Warning" = "Warning", outcome?: "Stalled" | "Proven") => {
-    const { outcome: _, ...rest } = notice({ reason, type });
+    const { outcome: _, ...rest } = announcement({ reason, type });
     return topicOf(outcome === undefined ? rest : { ...rest, outcome });
   };
   test.each([
@@ -157,7 +157,7 @@ describe("the topic", () => {
   });
 
   test("of an end is its outcome, of a stall Stalled, whatever the reason", () => {
-    for (const outcome of OUTCOMES) expect(topicOf(notice({ outcome, reason: outcome }))).toBe(outcome);
+    for (const outcome of OUTCOMES) expect(topicOf(announcement({ outcome, reason: outcome }))).toBe(outcome);
     for (const reason of STALLED_REASONS) expect(of(reason, "Warning", "Stalled")).toBe("Stalled");
   });
 

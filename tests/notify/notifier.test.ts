@@ -3,13 +3,13 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { SinkSpec } from "../../src/api/notifications.ts";
 import { systemClock } from "../../src/clock.ts";
-import type { Notice } from "../../src/notify/notice.ts";
+import type { Announcement } from "../../src/notify/announcement.ts";
 import { Notifier } from "../../src/notify/notifier.ts";
 import { CAPACITY, GIVE_UP_MS } from "../../src/notify/outbox.ts";
 import { MemoryDispatcher } from "../../src/sandbox/apiserver/dispatcher.ts";
 import { serve, type TestServer } from "../signals/server.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { notice, sink } from "./support.ts";
+import { announcement, sink } from "./support.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -47,9 +47,9 @@ class Bench {
   }
 
   /** How it ended, once it has. */
-  tell(more: Partial<Notice> = {}): { end?: string } {
+  tell(more: Partial<Announcement> = {}): { end?: string } {
     const told: { end?: string } = {};
-    this.notifier.tell(notice(more)).then(
+    this.notifier.tell(announcement(more)).then(
       () => {
         told.end = "told";
       },
@@ -94,7 +94,7 @@ describe("who is told", () => {
       kind: "RollguardConfig",
       metadata: { name: "cluster", uid: "u" },
     };
-    const { outcome: _, transition: __, ...storm } = notice({ id: "storm-1", reason: "StormBreakerOpened", regarding });
+    const { outcome: _, transition: __, ...storm } = announcement({ id: "storm-1", reason: "StormBreakerOpened", regarding });
     await bench.notifier.tell(storm);
     await bench.clock.advance(10);
     expect(bench.got.sort()).toEqual(["/fraud NoTarget-1", "/fraud Verified-7", "/topics NoTarget-1", "/topics storm-1"]);
@@ -102,7 +102,7 @@ describe("who is told", () => {
 
   test("nobody, where there is no sink", async () => {
     const bench = new Bench();
-    await expect(bench.notifier.tell(notice())).resolves.toBeUndefined();
+    await expect(bench.notifier.tell(announcement())).resolves.toBeUndefined();
   });
 
   test("told again while it is being told, it is the same", async () => {
@@ -248,7 +248,7 @@ describe("with real servers", () => {
       onChange: () => undefined,
     });
     notifier.configure([sink({ name: "sick", url: `${server.url}/sick` }), sink({ name: "well", url: `${server.url}/well` })]);
-    await notifier.tell(notice());
+    await notifier.tell(announcement());
     await notifier.stop();
     expect(server.requests.map(({ url }) => url).sort()).toEqual(["/sick", "/sick", "/sick", "/well"]);
     const ids = server.requests.map(({ body }) => (JSON.parse(body) as { id: string }).id);

@@ -1,12 +1,12 @@
 // What the tests of notify/ tell, and to whom.
 
 import type { SinkSpec } from "../../src/api/notifications.ts";
-import type { Notice } from "../../src/notify/notice.ts";
+import type { Announcement } from "../../src/notify/announcement.ts";
 
 export const HASH = `sha256:${"a".repeat(64)}`;
 
 /** A return that was verified, of fraud/scorer. */
-export function notice(more: Partial<Notice> = {}): Notice {
+export function announcement(more: Partial<Announcement> = {}): Announcement {
   return {
     id: "Verified-7",
     regarding: {

@@ -4,7 +4,7 @@ import type { HistoryEntry } from "../api/modeldeployment-status.ts";
 import { TOPICS, type Topic } from "../api/notifications.ts";
 import { STALLED_REASONS } from "../api/reasons.ts";
 
-export interface Notice {
+export interface Announcement {
   /** The same id for the same object is the same happening, also after a restart. */
   id: string;
   /** What it happened to: a ModelDeployment, or the RollguardConfig. */
@@ -20,6 +20,12 @@ export interface Notice {
   outcome?: HistoryEntry["outcome"] | "Stalled";
   /** The transition that it is about, as far as it has come. */
   transition?: Partial<HistoryEntry> & Pick<HistoryEntry, "sequence">;
+}
+
+/** Who can be told. */
+export interface Sink {
+  /** Resolves when it was told, or never will be. Rejects where that is not known: the sink was stopped before. */
+  tell(announcement: Announcement): Promise<void>;
 }
 
 const OF_REASON: Readonly<Record<string, Topic | "Nobody">> = {
@@ -38,7 +44,7 @@ const OF_REASON: Readonly<Record<string, Topic | "Nobody">> = {
 const isTopic = (word: string): word is Topic => (TOPICS as readonly string[]).includes(word);
 
 /** What it is filtered by; undefined: steps on the way, which events tell and no sink does. */
-export function topicOf({ type, reason, outcome }: Notice): Topic | undefined {
+export function topicOf({ type, reason, outcome }: Announcement): Topic | undefined {
   if (outcome !== undefined) return outcome;
   const known = OF_REASON[reason];
   if (known !== undefined) return known === "Nobody" ? undefined : known;
