@@ -42,6 +42,10 @@ const storm = of("operator/storm.test.ts");
 const sampler = of("operator/sampler.test.ts");
 const prometheus = of("operator/prometheus.test.ts");
 const kept = of("operator/kept.test.ts");
+const succession = of("operator/succession.test.ts");
+const reads = of("operator/reads.test.ts");
+const lease = of("kube/lease.test.ts");
+const reflector = of("kube/reflector.test.ts");
 
 /** The promises by the heading that they stand under. */
 export const PROMISES: Record<string, readonly Promised[]> = {
@@ -503,6 +507,58 @@ export const PROMISES: Record<string, readonly Promised[]> = {
     of("cli/views.test.ts")(
       "… nor a terminal",
       "no terminal escape, line break or reordering mark of an answer reaches the terminal",
+    ),
+  ],
+  "Many and failing": [
+    lease("On SIGTERM the lease is released", "on SIGTERM the lease is released and the successor acts within a second"),
+    succession(
+      "… and the successor acts within a second, whatever a list of everything takes",
+      "its successor acts within a second, although to list everything takes longer",
+    ),
+    succession("… also in the middle of a return", "in the middle of a return: the successor moves the traffic within a second"),
+    crash(
+      "… and goes on where it stands",
+      "on SIGTERM the lease is released and the successor goes on where it stands, in the middle of a return",
+    ),
+    lease("A killed leader is succeeded within 12 s", "a killed leader is succeeded within 12 s, whenever it dies"),
+    lease(
+      "A leader steps down before another may lead",
+      "a leader that can't renew steps down before the lease can be taken by another",
+    ),
+    lease("Never two leaders at once, whatever happens", "never two leaders at once by monotonic time, and in the end one"),
+    succession("One that stands by writes nothing", "writes nothing, whatever happens around it"),
+    succession(
+      "… and decides on what is there when it leads",
+      "whose watches have silently died decides on what is there, and not on what it had seen",
+    ),
+    succession("A late leader writes nothing and exits", "writes nothing and ends: paused %s"),
+    hands(
+      "A decision number that is not ours: the counter is set above it",
+      "a decision number that somebody raised: the counter is set above it, and an event says so",
+    ),
+    reads(
+      "Any read error causes no change, at the start",
+      "any read error causes no change: %s, of each kind, at the start of an operator",
+    ),
+    reads(
+      "… nor while guarding; what was missed is done then",
+      "any read error causes no change: %s for a minute while guarding; then what was missed is done",
+    ),
+    reflector("429 and Retry-After are honoured by reads", "429 and Retry-After are honoured, on the list and on the watch"),
+    crash("… and by writes: the same end", "$how, at every other of the $what: the same end"),
+    of("kube/client-faults.test.ts")(
+      "Rollbacks and the lease have their own lane",
+      "rollbacks and the lease have their own lane: an urgent call passes ordinary ones that hang",
+    ),
+    crash("409 is retried on fresh data", "409 is retried on fresh data: %s change under every other write of them"),
+    reflector("410 costs one relist", "410 costs one relist, as an answer and as an event, and tells the differences"),
+    reflector(
+      "A dead, silent or half-open watch is noticed and reopened",
+      "a dead, silent or half-open watch is noticed and reopened",
+    ),
+    crash(
+      "Killed after any request: the same end, no double rollback, no lost entry",
+      "Killed after any request, before or after the server committed it: the same end state as without the kill, no double rollback, no lost entry",
     ),
   ],
   "The decision matrix": [

@@ -48,6 +48,10 @@ export interface CachesOptions {
   random?: (() => number) | undefined;
   /** What is in others is not held. Absent: all of them. One is watched alone; of several, the whole cluster is watched. */
   namespaces?: readonly string[] | undefined;
+}
+
+/** Who does something about changes: the one that leads. */
+export interface CachesListener {
   /** A deployment that may have to do something. */
   onChange(key: string): void;
   /** A version whose status may have to change. */
@@ -80,10 +84,13 @@ export class Caches {
   readonly routes: RouteWatch;
   #all: Reflector<KubeObject>[] = [];
   #options: CachesOptions;
+  #listener: CachesListener | undefined;
 
   constructor(options: CachesOptions) {
     this.#options = options;
-    const { onChange, onVersion, onNamed } = options;
+    const onChange = (key: string) => this.#listener?.onChange(key);
+    const onVersion = (key: string) => this.#listener?.onVersion(key);
+    const onNamed = (key: string) => this.#listener?.onNamed(key);
     this.deployments = this.#watch<CachedDeployment>(
       RESOURCES.modelDeployments,
       (object, previous) => {
@@ -125,7 +132,7 @@ export class Caches {
     this.configs = this.#watch<RollguardConfig & KubeObject>(
       RESOURCES.rollguardConfigs,
       (object, previous) => {
-        options.onConfig();
+        this.#listener?.onConfig();
         // Also when it is deleted.
         const now = this.configs.get(undefined, object.metadata.name)?.spec.defaults?.policy;
         if (now !== previous?.spec.defaults?.policy) this.#each(object, (one) => one.spec.policy === undefined);
@@ -197,6 +204,22 @@ export class Caches {
     await Promise.all(this.#all.map((reflector) => reflector.synced()));
   }
 
+  /**
+   * For who begins to lead: tells from now on what changes, and first all that there is. What has filled while somebody else led may be
+   * behind: the deployments, on whose status everything is decided, are listed anew, and all watches opened anew.
+   */
+  async follow(listener: CachesListener): Promise<void> {
+    await Promise.all(this.#all.map((reflector) => reflector.synced()));
+    for (const reflector of this.#all) reflector.renew();
+    await this.deployments.relist();
+    this.#listener = listener;
+    listener.onConfig();
+    for (const one of this.deployments.list()) listener.onChange(keyOf(one));
+    for (const one of this.versions.list()) listener.onVersion(keyOf(one));
+    for (const one of [...this.policies.list(), ...this.clusterPolicies.list(), ...this.sources.list()])
+      listener.onNamed(namedKey(one));
+  }
+
   #watch<T extends KubeObject>(
     resource: Resource,
     onChange: (object: T, previous: T | undefined) => void,
@@ -219,7 +242,7 @@ export class Caches {
   }
 
   #owned<T extends KubeObject>(resource: Resource, into: Owned<T> | ((object: T) => Owned<T>), trim?: (object: T) => T): void {
-    const { client, clock, logger, onChange } = this.#options;
+    const { client, clock, logger } = this.#options;
     const reflector = new Reflector<T>({
       client,
       resource,
@@ -234,7 +257,8 @@ export class Caches {
         if (previous) place(previous).remove(previous);
         if (type === "DELETED") place(object).remove(object);
         else place(object).set(object);
-        for (const key of new Set([ownerKey(object), previous && ownerKey(previous)])) if (key !== undefined) onChange(key);
+        for (const key of new Set([ownerKey(object), previous && ownerKey(previous)]))
+          if (key !== undefined) this.#listener?.onChange(key);
       },
     });
     this.#all.push(reflector as unknown as Reflector<KubeObject>);
@@ -258,7 +282,7 @@ export class Caches {
   #each(object: KubeObject, concerns: (deployment: CachedDeployment) => boolean): void {
     // The first lists may arrive in any order; what comes before the deployments is seen when they come.
     for (const deployment of this.deployments?.list(object.metadata.namespace) ?? []) {
-      if (concerns(deployment)) this.#options.onChange(keyOf(deployment));
+      if (concerns(deployment)) this.#listener?.onChange(keyOf(deployment));
     }
   }
 }

@@ -8,6 +8,7 @@ import { EventRecorder } from "../kube/events.ts";
 import { Elector } from "../kube/lease.ts";
 import type { Logger } from "../log.ts";
 import type { Health } from "../server/health.ts";
+import { unlessAborted } from "../signals/coalesce.ts";
 import type { SourceDeps } from "../signals/types.ts";
 import { countApiCalls, type Metrics } from "../telemetry.ts";
 import { userAgent } from "../version.ts";
@@ -88,10 +89,18 @@ export async function runOperator(options: OperatorOptions, deps: OperatorDeps):
       ...(options.kubeconfig === undefined ? {} : { kubeconfig: options.kubeconfig }),
       ...(options.context === undefined ? {} : { context: options.context }),
     });
+  const caches = new Caches({ client, clock, logger, random: deps.random, namespaces: options.namespaces });
+  const ended = new AbortController();
   try {
     health.ready("api", "connecting");
+    health.ready("caches", "they are being filled");
+    // Also while another one leads: whoever succeeds it has to act at once.
+    caches.start(AbortSignal.any([signal, ended.signal])).then(
+      () => health.ready("caches", undefined),
+      () => undefined,
+    );
     if (!options.leaderElect) {
-      await lead(options, deps, client, signal, () => Number.POSITIVE_INFINITY);
+      await lead(options, deps, client, caches, signal, () => Number.POSITIVE_INFINITY);
       return;
     }
     const elector = new Elector({
@@ -105,9 +114,10 @@ export async function runOperator(options: OperatorOptions, deps: OperatorDeps):
     });
     health.ready("api", undefined);
     await elector.run(signal, {
-      onElected: (term) => lead(options, deps, client, term, () => elector.remainingMs()),
+      onElected: (term) => lead(options, deps, client, caches, term, () => elector.remainingMs()),
     });
   } finally {
+    ended.abort(new Error("the operator ends"));
     if (!deps.client) await client.close();
   }
 }
@@ -116,6 +126,7 @@ async function lead(
   options: OperatorOptions,
   deps: OperatorDeps,
   client: KubeClient,
+  caches: Caches,
   signal: AbortSignal,
   remainingMs: () => number,
 ): Promise<void> {
@@ -132,21 +143,6 @@ async function lead(
   const assertLeading = () => {
     if (remainingMs() < WRITE_LIMIT_MS) throw new NotLeading("the lease is not held for long enough to finish a write");
   };
-  const caches: Caches = new Caches({
-    client,
-    clock,
-    logger,
-    ...chance,
-    namespaces: options.namespaces,
-    onChange: (key) => queue.add(key),
-    // Many deployments of one version change together: one write for all of them.
-    onVersion: (key) => versions.addAfter(key, GATHER_MS),
-    onNamed: (key) => named.addAfter(key, GATHER_MS),
-    onConfig: () => {
-      storm.configured();
-      notifications.configured();
-    },
-  });
   const secrets = new Secrets(client, clock, options.operatorNamespace);
   const sources = new Sources({
     client,
@@ -264,9 +260,20 @@ async function lead(
     ),
   );
   try {
-    await caches.start(term.signal);
+    await unlessAborted(
+      caches.follow({
+        onChange: (key) => queue.add(key),
+        // Many deployments of one version change together: one write for all of them.
+        onVersion: (key) => versions.addAfter(key, GATHER_MS),
+        onNamed: (key) => named.addAfter(key, GATHER_MS),
+        onConfig: () => {
+          storm.configured();
+          notifications.configured();
+        },
+      }),
+      term.signal,
+    );
     health.ready("api", undefined);
-    health.ready("caches", undefined);
     // What an earlier operator held is held before anything is decided.
     storm.start();
     records.addAfter("all", PRUNE_EVERY_MS);

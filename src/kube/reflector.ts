@@ -35,8 +35,8 @@ export type ReflectorState =
   | { name: "Listing" }
   /** From this resource version on. */
   | { name: "Watching"; resourceVersion: string }
-  /** For `waitMs`, then on to `next`. */
-  | { name: "BackingOff"; waitMs: number; next: ReflectorState }
+  /** For `waitMs`, of which the server asked for `leastMs`; then on to `next`. */
+  | { name: "BackingOff"; waitMs: number; leastMs: number; next: ReflectorState }
   | { name: "Stopped" };
 
 /**
@@ -61,6 +61,10 @@ export class Reflector<T extends KubeObject> {
   #ended: Promise<void> = Promise.resolve();
   #stop = new AbortController();
   #lastContact: number | undefined;
+  /** Ends what is waited for now: the watch, or a back-off. */
+  #interrupt = new AbortController();
+  /** Those who asked for a list and are not served by one that has begun. */
+  #asked: PromiseWithResolvers<void>[] = [];
   /** In a row; forgotten by progress. */
   #failures = 0;
 
@@ -91,6 +95,24 @@ export class Reflector<T extends KubeObject> {
     return this.#synced.promise;
   }
 
+  /**
+   * Lists anew; resolves when what is held is of a time after the call, and rejects with the reason of the stop when that comes first.
+   * To be called when it has been started.
+   */
+  relist(): Promise<void> {
+    const asked = Promise.withResolvers<void>();
+    if (this.#stop.signal.aborted) asked.reject(this.#stop.signal.reason);
+    else this.#asked.push(asked);
+    asked.promise.catch(() => {});
+    this.#interrupt.abort();
+    return asked.promise;
+  }
+
+  /** Opens the watch anew from where it stands: if it had silently died, what was missed comes now. */
+  renew(): void {
+    this.#interrupt.abort();
+  }
+
   /** The held object itself: not to be changed. */
   get(namespace: string | undefined, name: string): T | undefined {
     return this.#store.get(namespace, name);
@@ -117,44 +139,56 @@ export class Reflector<T extends KubeObject> {
   async #run(): Promise<void> {
     this.#state = { name: "Listing" };
     while (this.#state.name !== "Stopped") this.#state = await this.#step(this.#state);
-    this.#synced.reject(this.#stop.signal.reason);
+    for (const waiting of [this.#synced, ...this.#asked.splice(0)]) waiting.reject(this.#stop.signal.reason);
   }
 
   /** Does what the state says, and says what comes next. Never rejects. */
   async #step(state: ReflectorState): Promise<ReflectorState> {
     if (this.#stop.signal.aborted) return { name: "Stopped" };
+    const interrupt = new AbortController();
+    this.#interrupt = interrupt;
     try {
+      if (state.name === "Watching" && this.#asked.length > 0) return await this.#list();
       switch (state.name) {
         case "Listing":
           return await this.#list();
         case "Watching":
-          return await this.#watch(state.resourceVersion);
+          return await this.#watch(state.resourceVersion, interrupt.signal);
         case "BackingOff":
-          await sleep(this.#options.clock, state.waitMs, this.#stop.signal);
+          await sleep(this.#options.clock, state.leastMs, this.#stop.signal);
+          await sleep(this.#options.clock, state.waitMs - state.leastMs, AbortSignal.any([this.#stop.signal, interrupt.signal]));
           return state.next;
         default:
           return { name: "Stopped" };
       }
     } catch (error) {
-      return this.#stop.signal.aborted ? { name: "Stopped" } : this.#failed(state, error);
+      if (this.#stop.signal.aborted) return { name: "Stopped" };
+      if (interrupt.signal.aborted && state.name === "BackingOff") return state.next;
+      if (interrupt.signal.aborted && state.name === "Watching") return this.#state;
+      return this.#failed(state, error);
     }
   }
 
   async #list(): Promise<ReflectorState> {
     const { client, resource } = this.#options;
-    const all = await client.listAll<T>(resource, { ...this.#selection(), timeoutMs: PATIENCE_MS, signal: this.#stop.signal });
-    this.#contact();
-    const { holds } = this.#options;
-    this.#store.swap(holds ? all.items.filter(holds) : all.items);
-    this.#synced.resolve();
-    return { name: "Watching", resourceVersion: all.resourceVersion };
+    const served = this.#asked.splice(0);
+    try {
+      const all = await client.listAll<T>(resource, { ...this.#selection(), timeoutMs: PATIENCE_MS, signal: this.#stop.signal });
+      this.#contact();
+      const { holds } = this.#options;
+      this.#store.swap(holds ? all.items.filter(holds) : all.items);
+      for (const waiting of [this.#synced, ...served.splice(0)]) waiting.resolve();
+      return { name: "Watching", resourceVersion: all.resourceVersion };
+    } finally {
+      this.#asked.unshift(...served);
+    }
   }
 
-  async #watch(from: string): Promise<ReflectorState> {
+  async #watch(from: string, interrupt: AbortSignal): Promise<ReflectorState> {
     const { client, clock, resource, holds = () => true } = this.#options;
     const opened = clock.monotonic();
     const random = this.#options.random ?? Math.random;
-    const watchdog = this.#watchdog();
+    const watchdog = this.#watchdog(interrupt);
     let position = from;
     try {
       // Not all at once: a hundred watches that began together should not end together.
@@ -204,7 +238,7 @@ export class Reflector<T extends KubeObject> {
     };
     if (this.#failures < FAILURES_UNTIL_LIST) logger.debug(fields, "list or watch failed, will be tried again");
     else logger.warn({ ...fields, failures: this.#failures }, "list or watch failed again, will be tried again");
-    return waitMs === 0 ? next : { name: "BackingOff", waitMs, next };
+    return waitMs === 0 ? next : { name: "BackingOff", waitMs, leastMs: retryAfter, next };
   }
 
   #next(kind: ApiError["kind"] | undefined): ReflectorState {
@@ -223,12 +257,13 @@ export class Reflector<T extends KubeObject> {
     }
   }
 
-  /** A signal that aborts when the reflector stops, or when nothing was heard for `silenceMs`. */
-  #watchdog(): { signal: AbortSignal; end(): void } {
+  /** A signal that aborts when the reflector stops, by `interrupt`, or when nothing was heard for `silenceMs`. */
+  #watchdog(interrupt: AbortSignal): { signal: AbortSignal; end(): void } {
     const { clock, resource, silenceMs = SILENCE_MS } = this.#options;
     const controller = new AbortController();
     const onStop = () => controller.abort(this.#stop.signal.reason);
     this.#stop.signal.addEventListener("abort", onStop, { once: true });
+    interrupt.addEventListener("abort", () => controller.abort(interrupt.reason), { once: true });
     const opened = clock.monotonic();
     const arm = (ms: number) =>
       clock.after(ms, () => {

@@ -329,11 +329,103 @@ describe("a reflector", () => {
   });
 });
 
+describe("asked for what is so now", () => {
+  /** Its watch is half-open: it was opened, and nothing comes of it. */
+  async function halfOpen() {
+    const r = setUp();
+    r.put("a", "1");
+    r.reflector.start();
+    await settle();
+    await r.clock.advance(15_000);
+    r.faults.next = (what) => (what === "watch" ? { do: "hang" } : undefined);
+    r.server.dropWatches();
+    await r.clock.advance(300);
+    r.faults.next = undefined as never;
+    r.put("a", "2");
+    await r.clock.advance(1000);
+    expect(r.held()).toEqual({ a: "1" });
+    r.requests.length = 0;
+    return r;
+  }
+
+  test("a list that begins after the question answers it, whatever the watch does", async () => {
+    const r = await halfOpen();
+    await r.reflector.relist();
+    expect(r.held()).toEqual({ a: "2" });
+    await settle();
+    expect(r.requests).toEqual(["list", "watch"]);
+    r.put("a", "3");
+    await settle();
+    expect(r.held()).toEqual({ a: "3" });
+    await r.reflector.stop();
+  });
+
+  test("a watch that is opened anew brings what was missed, without a list", async () => {
+    const r = await halfOpen();
+    r.reflector.renew();
+    await settle();
+    expect(r.requests).toEqual(["watch"]);
+    expect(r.held()).toEqual({ a: "2" });
+    await r.reflector.stop();
+  });
+
+  test("a list that had begun before is not enough", async () => {
+    const r = setUp();
+    r.put("a", "1");
+    r.faults.next = () => ({ do: "delay", ms: 5000 });
+    r.reflector.start();
+    await r.clock.advance(4000);
+    let answered = false;
+    const asked = r.reflector.relist().then(() => {
+      answered = true;
+    });
+    await r.clock.advance(2000);
+    expect([r.count("list"), answered]).toEqual([2, false]);
+    await r.clock.advance(5000);
+    await asked;
+    await r.reflector.stop();
+  });
+
+  test("a back-off of ours does not hold it up, a Retry-After of the server does, and what fails is tried again", async () => {
+    const r = setUp();
+    r.reflector.start();
+    await settle();
+    r.faults.next = () => ({ do: "reset" });
+    r.server.dropWatches();
+    await r.clock.advance(600_000);
+    r.put("a", "1");
+    r.faults.next = undefined as never;
+    await r.reflector.relist();
+    expect(r.held()).toEqual({ a: "1" });
+    r.faults.next = () => ({ do: "refuse", status: 429, reason: "TooManyRequests", retryAfterSeconds: 40 });
+    let answered = 0;
+    const asked = [r.reflector.relist(), r.reflector.relist()].map((one) => one.then(() => answered++));
+    await settle();
+    r.requests.length = 0;
+    r.reflector.renew();
+    await r.clock.advance(39_000);
+    expect([r.requests, answered]).toEqual([[], 0]);
+    r.faults.next = undefined as never;
+    await r.clock.advance(1500);
+    await Promise.all(asked);
+    expect(r.count("list")).toBe(1);
+    await r.reflector.stop();
+    await expect(r.reflector.relist()).rejects.toThrow();
+  });
+});
+
 interface PutOrRemove {
   do: "put" | "remove";
   name: string;
 }
-type Step = PutOrRemove | { do: "advance"; ms: number } | { do: "cut" } | { do: "compact" } | { do: "faults"; kinds: number[] };
+type Step =
+  | PutOrRemove
+  | { do: "advance"; ms: number }
+  | { do: "cut" }
+  | { do: "compact" }
+  | { do: "relist" }
+  | { do: "renew" }
+  | { do: "faults"; kinds: number[] };
 const name = fc.constantFrom("a", "b", "c");
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: fc.constant("put" as const), name }),
@@ -341,6 +433,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: fc.constant("advance" as const), ms: fc.integer({ min: 1, max: 20_000 }) }),
   fc.record({ do: fc.constant("cut" as const) }),
   fc.record({ do: fc.constant("compact" as const) }),
+  fc.record({ do: fc.constant("relist" as const) }),
+  fc.record({ do: fc.constant("renew" as const) }),
   fc.record({ do: fc.constant("faults" as const), kinds: fc.array(fc.nat(4), { maxLength: 6 }) }),
 );
 const FAULTS: (FaultAction | undefined)[] = [
@@ -367,6 +461,7 @@ describe("whatever the server does", () => {
           logger: { ...silentLogger, error: (fields) => broken.push(fields) },
         });
         const broken: object[] = [];
+        const lists: Promise<void>[] = [];
         let pending: (FaultAction | undefined)[] = [];
         r.faults.next = () => pending.shift();
         r.reflector.start();
@@ -378,6 +473,8 @@ describe("whatever the server does", () => {
           } else if (s.do === "advance") await r.clock.advance(s.ms);
           else if (s.do === "cut") r.server.dropWatches();
           else if (s.do === "compact") r.server.compact();
+          else if (s.do === "relist") lists.push(r.reflector.relist());
+          else if (s.do === "renew") r.reflector.renew();
           else if (s.do === "faults") pending = s.kinds.map((kind) => FAULTS[kind]);
         }
         pending = [];
@@ -385,6 +482,7 @@ describe("whatever the server does", () => {
         expect(r.held()).toEqual(r.there());
         expect(Object.fromEntries(told)).toEqual(r.there());
         expect(broken).toEqual([]);
+        await Promise.all(lists);
         await r.reflector.stop();
       }),
       { numRuns: 60 },

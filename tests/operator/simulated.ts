@@ -4,6 +4,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { loadAll } from "js-yaml";
 import type { ModelDeployment } from "../../src/api/modeldeployment.ts";
+import type { Clock, Timer } from "../../src/clock.ts";
 import type { OperatorOptions } from "../../src/config.ts";
 import { runOperator } from "../../src/controllers/operator.ts";
 import { connect, type KubeClient } from "../../src/kube/client.ts";
@@ -18,7 +19,7 @@ import { PODS, type Pod, timestamp, withCondition } from "../../src/sandbox/cont
 import { createNode } from "../../src/sandbox/node/node.ts";
 import { Health } from "../../src/server/health.ts";
 import { createMetrics } from "../../src/telemetry.ts";
-import { FakeClock } from "../support/fake-clock.ts";
+import { FakeClock, settle } from "../support/fake-clock.ts";
 import { answerQueries } from "../support/queries.ts";
 
 const CRDS = readdirSync("crds")
@@ -54,21 +55,77 @@ export const nameOf = ({ method, path }: Write): string =>
 
 export const isRenewal = (write: Write): boolean => write.path.resource === "leases";
 
+/** The clock of a process that may be stopped and go on: time passes meanwhile, and what was due is done late. */
+class ProcessClock implements Clock {
+  #time: Clock;
+  #late: (() => void)[] = [];
+  #woken: PromiseWithResolvers<void> | undefined;
+
+  constructor(time: Clock) {
+    this.#time = time;
+  }
+
+  now(): number {
+    return this.#time.now();
+  }
+
+  monotonic(): number {
+    return this.#time.monotonic();
+  }
+
+  after(ms: number, fn: () => void): Timer {
+    let cancelled = false;
+    const fire = () => (cancelled ? undefined : fn());
+    const timer = this.#time.after(ms, () => (this.#woken ? this.#late.push(fire) : fire()));
+    return {
+      cancel: () => {
+        cancelled = true;
+        timer.cancel();
+      },
+    };
+  }
+
+  pause(): void {
+    this.#woken ??= Promise.withResolvers();
+  }
+
+  /** First come the answers that had arrived, then the timers: so it does most with what it still believes. */
+  async wake(): Promise<void> {
+    this.#woken?.resolve();
+    this.#woken = undefined;
+    await settle();
+    for (const fire of this.#late.splice(0)) fire();
+  }
+
+  /** Resolves when the process runs. */
+  running(): Promise<void> {
+    return this.#woken?.promise ?? Promise.resolve();
+  }
+}
+
 /** One process of the operator. */
 export class SimulatedOperator {
   readonly name: string;
   readonly ended: Promise<void>;
   #abort = new AbortController();
+  #clock: ProcessClock;
   #dead = false;
 
   constructor(simulation: Simulation, name: string, options: Pick<OperatorOptions, "namespaces"> = {}) {
     this.name = name;
-    const { clock, server } = simulation;
+    const { server } = simulation;
+    const clock = new ProcessClock(simulation.clock);
+    this.#clock = clock;
     const dispatcher = new MemoryDispatcher(async (request) => {
       if (this.#dead) return never(request);
       const answer = await server.handle(request);
       if (answer.status === 409) simulation.conflicts++;
-      return this.#dead ? never(request) : shown(answer, (text) => simulation.shows?.(request.url, text) ?? text);
+      await clock.running();
+      const text = async (body: string) => {
+        await clock.running();
+        return simulation.shows?.(request.url, body) ?? body;
+      };
+      return this.#dead ? never(request) : shown(answer, text);
     });
     this.ended = runOperator(
       {
@@ -101,6 +158,16 @@ export class SimulatedOperator {
     this.#abort.abort(new Error("killed by the test"));
   }
 
+  /** Stops it as SIGSTOP would: what it has sent arrives, and it does nothing more. */
+  pause(): void {
+    this.#clock.pause();
+  }
+
+  /** It goes on, as after SIGCONT, with all that was due meanwhile. */
+  wake(): Promise<void> {
+    return this.#clock.wake();
+  }
+
   /** Asks it to end, as SIGTERM does. */
   stop(): void {
     this.#abort.abort(new Error("stopped by the test"));
@@ -118,11 +185,11 @@ function never(request: ApiRequest): Promise<ApiResponse> {
 }
 
 /** Watches give one document at a time, so that no text is ever cut in two. */
-function shown(answer: ApiResponse, change: (text: string) => string): ApiResponse {
+async function shown(answer: ApiResponse, change: (text: string) => Promise<string>): Promise<ApiResponse> {
   const { body } = answer;
-  if (typeof body === "string") return { ...answer, body: change(body) };
+  if (typeof body === "string") return { ...answer, body: await change(body) };
   const changed = (async function* () {
-    for await (const text of body) yield change(text);
+    for await (const text of body) yield await change(text);
   })();
   return { ...answer, body: changed };
 }
@@ -146,7 +213,7 @@ export class Simulation {
   /** How the server's answers look to operators, where a real one would write something in other words. */
   shows: ((url: string, text: string) => string) | undefined;
   /** May do something to a read of an operator. */
-  onRead: ((path: ResourcePath) => Faults | undefined) | undefined;
+  onRead: ((path: ResourcePath, by: SimulatedOperator) => Faults | undefined) | undefined;
   /** The share of errors of a revision that has the traffic; undefined: no series. */
   errorShare: (revision: number, at: number) => number | undefined = (revision) => (revision === 2 ? 0.5 : 0.01);
   /** False: the pods of this revision are placed and never get ready. */
@@ -155,7 +222,7 @@ export class Simulation {
   previewWeight: () => number = () => 0;
   /** What a sink of notifications says to a message. */
   takeMessage: (request: ApiRequest) => Promise<ApiResponse> = async () => ({ status: 200, headers: {}, body: "" });
-  #operators: SimulatedOperator[] = [];
+  readonly operators: SimulatedOperator[] = [];
   #controllers: { stop(): void };
   #uids = 0;
 
@@ -182,23 +249,23 @@ export class Simulation {
   }
 
   operator(options?: Pick<OperatorOptions, "namespaces">): SimulatedOperator {
-    const operator = new SimulatedOperator(this, `operator-${this.#operators.length + 1}`, options);
-    this.#operators.push(operator);
+    const operator = new SimulatedOperator(this, `operator-${this.operators.length + 1}`, options);
+    this.operators.push(operator);
     return operator;
   }
 
   /** The operator that was started last. */
   running(): SimulatedOperator {
-    const last = this.#operators.at(-1);
+    const last = this.operators.at(-1);
     if (!last) throw new Error("no operator was started");
     return last;
   }
 
   /** Ends everything, and resolves when no operator runs any more. */
   async close(): Promise<void> {
-    for (const operator of this.#operators) operator.kill();
+    for (const operator of this.operators) operator.kill();
     let ended = false;
-    void Promise.all(this.#operators.map((one) => one.ended)).then(() => {
+    void Promise.all(this.operators.map((one) => one.ended)).then(() => {
       ended = true;
     });
     for (let seconds = 0; !ended && seconds < 60; seconds++) await this.clock.advance(1000);
@@ -234,9 +301,9 @@ export class Simulation {
   }
 
   #intercept(request: ApiRequest, path: ResourcePath | undefined): Faults | undefined {
-    const by = this.#operators.find((one) => one.name === request.headers["user-agent"]);
+    const by = this.operators.find((one) => one.name === request.headers["user-agent"]);
     if (!by || !path) return undefined;
-    if (request.method === "GET") return this.onRead?.(path);
+    if (request.method === "GET") return this.onRead?.(path, by);
     const write = { method: request.method, path, body: request.body ?? "", by };
     this.writes.push(write);
     return this.onWrite?.(write, this.writes.length - 1);

@@ -69,15 +69,7 @@ beforeAll(async () => {
   await client.create(source("missing-key", { auth: { secretRef: { name: "token", key: "other" } } }));
   await client.create(source("closed", { freeQueries: false }));
   await client.create(source("web", { type: "Web" }));
-  const caches = new Caches({
-    client,
-    clock: systemClock,
-    logger: silentLogger,
-    onChange: () => undefined,
-    onVersion: () => undefined,
-    onNamed: () => undefined,
-    onConfig: () => undefined,
-  });
+  const caches = new Caches({ client, clock: systemClock, logger: silentLogger });
   await caches.start(stop.signal);
   const secrets = new Secrets(client, systemClock, "rollguard-system");
   sources = new Sources({ client, caches, clock: systemClock, secrets });
