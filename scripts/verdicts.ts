@@ -169,6 +169,7 @@ Both methods take the requests of a sample as independent. A model that fails fo
 - \`maxIncreasePercent\` and \`maxDecreasePercent\` are shares of the baseline's size, \`maxIncrease\` and \`maxDecrease\` are in the value's own unit. Of two limits on one side the nearer one counts.
 - A baseline that is missing or not finite is \`NoData\` with the reason \`NoBaseline\`, and so is a zero where only percentages are given. An absolute limit can be laid around zero.
 - In guard a breach of a comparison only holds, unless the check says \`guard: Rollback\` and the baseline covers ${GUARD_BASELINE_MS / 3_600_000} hours: a bake as long as that, or samples in each hour of the day. An hour with fewer samples than \`breach.of\` is none: a single one could take back a healthy revision.
+- A baseline is of the source and query that it was measured with. When these change, the old value is no baseline of the check, whatever its name; another threshold, severity or \`breach\` keeps it.
 - The profile by the hour is kept on the revision's \`ControllerRevision\` (\`rollguard.dev/baseline-hours\`), written four times a day. An operator that ends loses what came since the last write. An hour remembers about the last 500 to 1,000 samples, so that it follows slow changes.
 `;
 }

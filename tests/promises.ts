@@ -396,6 +396,10 @@ export const PROMISES: Record<string, readonly Promised[]> = {
       "the baseline keeps growing while the revision is proven and healthy, and only then",
     ),
     baselines(
+      "A baseline is of the query that it was measured with",
+      "what was measured with another query, or asked of another source, is no baseline, whatever the name of the check",
+    ),
+    baselines(
       "… and an hour with fewer samples than a verdict looks at is none",
       "an hour with fewer samples than a verdict looks at is no baseline, and is no part of the 24 hours that it has to cover",
     ),

@@ -71,6 +71,7 @@ export const BaselineSchema = z.object({
   samples: counter().describe("How many conclusive samples it is of."),
   from: time().describe("Time of the first sample."),
   to: time().describe("Time of the last sample."),
+  measures: z.string().max(16).optional().describe("Hash of source and query: a value of another query is no baseline."),
 });
 /** What a proven revision measured for one check. */
 export type Baseline = z.infer<typeof BaselineSchema>;

@@ -3,6 +3,7 @@ import type { MetricSource } from "../api/metricsource.ts";
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import type { ModelVersion } from "../api/modelversion.ts";
 import type { RollbackPolicySpec } from "../api/rollbackpolicy.ts";
+import { isOf } from "../core/baseline.ts";
 import { resolvePolicy } from "../core/resolve.ts";
 import { isKind } from "../kube/errors.ts";
 import type { KubeObject } from "../kube/objects.ts";
@@ -105,7 +106,8 @@ async function ofDeployment(session: Session, mdep: ModelDeployment): Promise<Lo
   const { spec, policy, name: policyName } = await policyInForce(session, mdep);
   const named = mdep.spec.policy;
   const sources = await sourcesOf(session);
-  const measured = Object.fromEntries((mdep.status?.lastHealthy?.baseline ?? []).map((one) => [one.name, one.value]));
+  const kept = (mdep.status?.lastHealthy?.baseline ?? []).filter((one) => policy.checks.some((check) => isOf(one, check)));
+  const measured = Object.fromEntries(kept.map((one) => [one.name, one.value]));
   const found = named === undefined || policy.names.some((one) => one.split("@")[0] === `${named.kind}/${named.name}`);
   return [
     ...lintDeployment({ spec: mdep.spec, policy, policyFound: found }).map((one) => ({

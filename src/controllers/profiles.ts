@@ -3,6 +3,7 @@
 
 import type { ModelDeployment } from "../api/modeldeployment.ts";
 import { ANNOTATIONS, FIELD_MANAGER } from "../api/names.ts";
+import { isOf } from "../core/baseline.ts";
 import { type CheckProfile, growProfile, writeProfiles } from "../core/profile.ts";
 import type { Snapshot } from "../core/snapshot.ts";
 import { RESOURCES } from "../kube/resources.ts";
@@ -30,11 +31,12 @@ function grow(
 ): CheckProfile[] {
   const lines = (deployment.status?.checks ?? []).filter((line) => line.revision === revision);
   return snapshot.policy.checks.flatMap((check) => {
-    const known = before.find((one) => one.check === check.name);
+    const known = before.find((one) => isOf({ ...one, name: one.check }, check));
     const window = snapshot.windows[revision]?.find((one) => one.check === check.name && one.fingerprint === check.fingerprint);
     if (check.source === undefined || !window) return known ?? [];
     const healthy = lines.find((line) => line.name === check.name)?.verdict === "Healthy";
-    return growProfile(known, window, healthy) ?? [];
+    const grown = growProfile(known, window, healthy);
+    return grown ? { ...grown, ...(check.measures === undefined ? {} : { measures: check.measures }) } : [];
   });
 }
 

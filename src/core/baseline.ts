@@ -36,6 +36,12 @@ export function baselineLimits(check: Check, baseline: Baseline): Threshold | un
   };
 }
 
+/** True where a kept value is of this very check: its name stays when its query changes, and then the old value is no baseline. */
+export function isOf(kept: { name: string; measures?: string | undefined }, check: Check): boolean {
+  const { measures } = kept;
+  return kept.name === check.name && (measures === undefined || check.measures === undefined || measures === check.measures);
+}
+
 /** The newest proven revision other than `revision`: what "LastHealthy" compares with. */
 export function lastHealthyOther(revisions: readonly KnownRevision[], revision: number): KnownRevision | undefined {
   return revisions
@@ -52,8 +58,8 @@ function windowOf(snapshot: Snapshot, revision: number, check: Check): CheckWind
  * verdict looks at (`of`): a single one is no baseline, and could take back a healthy revision.
  */
 function lastHealthy(check: Check, known: KnownRevision | undefined, at: number | undefined): Baseline {
-  const measured = known?.baseline.find((one) => one.name === check.name);
-  const profile = known?.profile?.find((one) => one.check === check.name);
+  const measured = known?.baseline.find((one) => isOf(one, check));
+  const profile = known?.profile?.find((one) => isOf({ ...one, name: one.check }, check));
   const bakedMs = measured?.from && measured.to ? Date.parse(measured.to) - Date.parse(measured.from) : 0;
   const hours = (profile?.hours ?? []).map((hour) => (hour && hour.count >= check.breach.of ? hour : undefined));
   const profiledMs = hours.filter((hour) => hour !== undefined).length * HOUR_MS;

@@ -2,7 +2,7 @@
 // baseline and action, computed once per decision.
 
 import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
-import { baselineFor, lastHealthyOther } from "./baseline.ts";
+import { baselineFor, isOf, lastHealthyOther } from "./baseline.ts";
 import { hasShare } from "./canary.ts";
 import type { Action, Check, Policy } from "./policy.ts";
 import type { RevisionRef, Snapshot } from "./snapshot.ts";
@@ -67,7 +67,7 @@ export function evidenceFor(snapshot: Snapshot, status: ModelDeploymentStatus, r
     const judgement = judge(check, window, baseline, stage);
     const wanted = policy.actions[check.severity];
     const action = wanted === "Rollback" && !actsFully(check, judgement, stage, baseline) ? "Hold" : wanted;
-    const reference = healthy.find((one) => one.name === check.name)?.value;
+    const reference = healthy.find((one) => isOf(one, check))?.value;
     const asked = snapshot.windows[ref.revision] !== undefined;
     const few = judgement.verdict === "Insufficient" && judgement.reason !== "Undecided" && judgement.reason !== "Chance";
     const resumed = few && (window ? isCatchingUp(window, check) : !asked);

@@ -55,6 +55,8 @@ export interface Check {
   baseline?: BaselineRule;
   breach: { count: number; of: number };
   severity: Severity;
+  /** Hash of what is asked, and of which source: what another one gave is no baseline of this check. Absent: built in. */
+  measures?: string;
   /** Changes when the check changes; its samples then start anew. */
   fingerprint: string;
 }

@@ -8,6 +8,8 @@ export const HOUR_MS = 3_600_000;
 const REMEMBERED = 500;
 /** A policy has no more checks than that; what is kept of a revision must stay small. */
 const MAX_CHECKS = 40;
+/** As kept: a time, and for each hour mean and count. */
+const NUMBERS = 49;
 
 /** What a check measured in one hour of the day, UTC. */
 export interface HourMean {
@@ -22,6 +24,8 @@ export interface CheckProfile {
   hours: (HourMean | undefined)[];
   /** Time of the newest sample that was looked at, ms epoch. */
   to: number;
+  /** See `Check.measures`; absent: kept before that was noted. */
+  measures?: string;
 }
 
 /** The hour of the day, UTC, of a time in ms epoch. */
@@ -46,11 +50,16 @@ export function growProfile(profile: CheckProfile | undefined, window: CheckWind
   return { check: window.check, hours, to: newest.at };
 }
 
-/** As it is kept with the revision: for each check `[time, mean, count, mean, count, …]`, a pair for each hour. */
+/** As it is kept with the revision: for each check `[time, mean, count, mean, count, …, measures]`, a pair for each hour. */
 export function writeProfiles(profiles: readonly CheckProfile[]): string {
   const pair = (one: HourMean | undefined) =>
     one ? [Number((one.sum / one.count).toPrecision(4)), Math.max(Math.round(one.count), 1)] : [0, 0];
-  const kept = profiles.slice(0, MAX_CHECKS).map(({ check, hours, to }) => [check, [to, ...hours.flatMap(pair)]]);
+  const kept = profiles
+    .slice(0, MAX_CHECKS)
+    .map(({ check, hours, to, measures }) => [
+      check,
+      [to, ...hours.flatMap(pair), ...(measures === undefined ? [] : [measures])],
+    ]);
   return JSON.stringify(Object.fromEntries(kept));
 }
 
@@ -73,8 +82,10 @@ export function readProfiles(text: string | undefined): CheckProfile[] {
   return Object.entries(parsed)
     .slice(0, MAX_CHECKS)
     .flatMap(([check, values]) => {
-      if (!Array.isArray(values) || values.length !== 49 || !values.every((value) => Number.isFinite(value))) return [];
-      const [to = 0, ...pairs] = values as number[];
-      return [{ check, hours: readHours(pairs), to }];
+      if (!Array.isArray(values)) return [];
+      const [to = 0, ...pairs] = values.slice(0, NUMBERS);
+      const measures: unknown = values[NUMBERS];
+      if (values.length < NUMBERS || ![to, ...pairs].every((value) => Number.isFinite(value))) return [];
+      return [{ check, hours: readHours(pairs), to, ...(typeof measures === "string" ? { measures } : {}) }];
     });
 }

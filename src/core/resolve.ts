@@ -46,6 +46,7 @@ function written(check: WrittenCheck): Check {
     ...(baseline ? { baseline: { ...baseline, from: baseline.from ?? "LastHealthy", guard: baseline.guard ?? "Hold" } } : {}),
     breach: { count: check.breach?.count ?? 3, of: check.breach?.of ?? 5 },
     severity: check.severity ?? "Critical",
+    measures: digest([check.source, queries.query, ratio?.numerator, ratio?.denominator]).slice(0, 8),
     fingerprint: digest(preset ? { ...check, ...queries } : check),
   };
 }

@@ -36,6 +36,8 @@ export interface MeasuredBaseline {
   samples: number;
   from?: string;
   to?: string;
+  /** See `Check.measures`; absent: kept before that was noted. */
+  measures?: string;
 }
 
 /** A revision whose content is kept in a ControllerRevision. */

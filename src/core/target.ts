@@ -2,6 +2,7 @@
 
 import { WARM_SHARE } from "../api/defaults.ts";
 import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
+import { isOf } from "./baseline.ts";
 import { isQuarantined } from "./context.ts";
 import type { Finding } from "./evidence.ts";
 import { strategyOf } from "./recreate.ts";
@@ -35,7 +36,7 @@ function canStart(snapshot: Snapshot, known: KnownRevision): boolean {
 /** True where the target's own baseline lies beyond a threshold that is breached now: going there would mend nothing. */
 function noBetter(target: KnownRevision, breached: readonly Finding[]): boolean {
   return breached.some(({ check, judgement }) => {
-    const measured = target.baseline.find((one) => one.name === check.name);
+    const measured = target.baseline.find((one) => isOf(one, check));
     if (!measured || !check.threshold || judgement.beyond !== "Threshold") return false;
     return isBeyond(measured.value, check.threshold);
   });

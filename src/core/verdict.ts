@@ -6,6 +6,7 @@ import { type Baseline, baselineLimits } from "./baseline.ts";
 import { position } from "./confidence.ts";
 import { alarmed, type Counted, type Watches, watchAll } from "./detector.ts";
 import type { Check, Threshold } from "./policy.ts";
+import type { MeasuredBaseline } from "./snapshot.ts";
 import { type CheckWindow, meanOf, type Sample } from "./window.ts";
 
 /** What a check says now. */
@@ -263,8 +264,9 @@ export function actsFully(check: Check, judgement: Judgement, stage: Stage, base
 }
 
 /** The value that this revision will be compared by later: the mean of what it measured. Extrapolated counts are no whole numbers; the API's are. */
-export function baselineOf(check: Check, window: CheckWindow): { name: string; value: number; samples: number } | undefined {
+export function baselineOf(check: Check, window: CheckWindow): MeasuredBaseline | undefined {
   const value = meanOf(window, check);
   if (value === undefined || !Number.isFinite(value)) return undefined;
-  return { name: check.name, value, samples: check.kind === "Ratio" ? Math.round(window.trials) : window.count };
+  const samples = check.kind === "Ratio" ? Math.round(window.trials) : window.count;
+  return { name: check.name, value, samples, ...(check.measures === undefined ? {} : { measures: check.measures }) };
 }

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { evidenceFor } from "../../src/core/evidence.ts";
 import type { BaselineRule, Check } from "../../src/core/policy.ts";
 import { type CheckProfile, growProfile, readProfiles, writeProfiles } from "../../src/core/profile.ts";
+import { resolvePolicy } from "../../src/core/resolve.ts";
 import { addReading, emptyWindow } from "../../src/core/window.ts";
 import { check, policy, proven, START, type World } from "./world.ts";
 
@@ -59,7 +60,7 @@ describe("by the hour of the day", () => {
   test("what is kept of it comes back, in well under 20 KiB for 40 checks", () => {
     const profiles = Array.from({ length: 40 }, (_, index) =>
       profiled(check({ name: `latency-of-the-endpoint-number-${index}` }), 2, (hour) => 0.012345678 * (hour + index + 1)),
-    );
+    ).map((profile) => ({ ...profile, measures: "12345678" }));
     const text = writeProfiles(profiles);
     expect(text.length).toBeLessThan(16 * 1024);
     const back = readProfiles(text);
@@ -68,6 +69,7 @@ describe("by the hour of the day", () => {
       (profile?.hours[hour]?.sum ?? Number.NaN) / (profile?.hours[hour]?.count ?? 1);
     for (let hour = 0; hour < 24; hour++) expect(mean(back[7], hour)).toBeCloseTo(mean(profiles[7], hour), 4);
     expect(back[7]?.to).toBe(profiles[7]?.to);
+    expect(back[7]?.measures).toBe("12345678");
   });
 
   test.each(["", "null", "[]", "{", '{"a":1}', '{"a":[1,2]}', `{"a":[0,${Array(47).fill(0).join()},"x"]}`, '{"a":[null]}'])(
@@ -150,6 +152,53 @@ describe("LastHealthy", () => {
     enough.measure = () => ({ kind: "Value", value: 14 });
     enough.run(10_000);
     expect(enough.status.rollback).toMatchObject({ trigger: "Breach", to: { version: "v1" } });
+  });
+
+  test("what was measured with another query, or asked of another source, is no baseline, whatever the name of the check", () => {
+    const written = (more: object) => ({
+      name: "p95",
+      source: "prometheus",
+      query: "p95_seconds",
+      window: "1s",
+      interval: "1s",
+      baseline: { maxIncreasePercent: 25 },
+      ...more,
+    });
+    const resolved = (more: object) => {
+      const found = resolvePolicy({ checks: [written(more)] as never }).checks[0];
+      if (!found) throw new Error("no check");
+      return found;
+    };
+    const before = resolved({});
+    const world = proven();
+    // The first of them has nothing to be compared with, and is proven by another check.
+    world.policy = policy({ checks: [before, check()] });
+    world.measure = (one) => ({ kind: "Value", value: one.name === "p95" ? 0.25 : 0.01 });
+    for (const version of ["v2", "v3"]) world.pin(version).run(40_000);
+    expect(world.status).toMatchObject({ phase: "Guarding", active: { version: "v3" } });
+    const kept = world.cluster.revisions.find((known) => known.version === "v2");
+    if (kept) kept.profile = [{ ...profiled(before, 2, () => 0.25), measures: before.measures ?? "" }];
+    const judged = (check: Check, value: number) => {
+      world.policy = policy({ checks: [check] });
+      world.measure = () => ({ kind: "Value", value });
+      world.run(15_000);
+      return finding(world).judgement;
+    };
+    // Stricter, but of the same: the baseline stays.
+    expect(judged(resolved({ baseline: { maxIncreasePercent: 10 }, severity: "Warning" }), 0.26)).toMatchObject({
+      verdict: "Healthy",
+      baseline: 0.25,
+    });
+    // In milliseconds: a thousand times as much is no breach of what was measured in seconds.
+    const nothing = { verdict: "NoData", reason: "NoBaseline" };
+    expect(judged(resolved({ query: "p95_milliseconds" }), 200)).toMatchObject(nothing);
+    expect(judged(resolved({ source: "other" }), 0.25)).toMatchObject(nothing);
+    // Nor does it say that a return would mend nothing.
+    const limited = { ...resolved({ query: "p95_milliseconds", threshold: { max: 0.1 } }), baseline: undefined } as never;
+    world.measure = (_check, version) => ({ kind: "Value", value: version === "v3" ? 200 : 0.05 });
+    world.policy = policy({ checks: [limited] });
+    world.run(15_000);
+    expect(world.status.rollback).toMatchObject({ from: { version: "v3" }, to: { version: "v2" } });
   });
 
   test("with guard: Hold it never rolls back, however long its baseline", () => {
