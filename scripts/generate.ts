@@ -8,6 +8,7 @@ import type { ModelDeployment } from "../src/api/modeldeployment.ts";
 import type { RollbackPolicy } from "../src/api/rollbackpolicy.ts";
 import { faultsPage } from "../src/core/faulttable/table.ts";
 import { policyLayersPage } from "../src/core/layerspage.ts";
+import { phasesPage } from "../src/core/phasespage.ts";
 import { presetsPage } from "../src/core/presetspage.ts";
 import { lintPage, matrixPage } from "../src/trial/docs.ts";
 import { promisesPage } from "../tests/promises.ts";
@@ -21,6 +22,7 @@ const { spec: deployment } = example("deployment.yaml") as ModelDeployment;
 const files = generatedFiles()
   .set("docs/policy-layers.md", policyLayersPage())
   .set("docs/faults.md", faultsPage())
+  .set("docs/phases.md", phasesPage())
   .set("docs/matrix.md", matrixPage(policy, deployment))
   .set("docs/lint.md", lintPage())
   .set("docs/presets.md", presetsPage())

@@ -32,6 +32,10 @@ const breaker = of("core/breaker.test.ts");
 const freeze = of("core/freeze.test.ts");
 const crash = of("operator/crash.test.ts");
 const hands = of("operator/hands.test.ts");
+const wins = of("core/who-wins.test.ts");
+const phases = of("core/phases.test.ts");
+const stalls = of("core/stalls.test.ts");
+const interplay = of("core/interplay.test.ts");
 const content = of("operator/content.test.ts");
 const real = of("operator/main-job.test.ts");
 const routes = of("operator/canary.test.ts");
@@ -61,9 +65,10 @@ export const PROMISES: Record<string, readonly Promised[]> = {
     crash("A second leader comes to the same end", "two operators, of which one leads: the same end"),
     job("A pass that changes nothing writes nothing", "a pass that changes nothing writes nothing"),
     hands("… in the whole operator", "a pass that changes nothing writes nothing: ten minutes of guarding"),
-    job(
-      "A new pin can always mend what has nowhere to return to",
-      "a pin during a return gets traffic only when the return has ended",
+    wins("Who wins: the first rule that matches and can act now", "$first goes before $next"),
+    wins(
+      "A rule that is held states its reason and passes on: a new pin can always mend what has nowhere to return to",
+      "a rule that matches and is held states its reason and passes on, so that a new pin can always mend what has nowhere to return to",
     ),
     canary(
       "When active and candidate breach the same check, it is no fault of the candidate",
@@ -75,36 +80,30 @@ export const PROMISES: Record<string, readonly Promised[]> = {
       "Phases follow the table, sequences have no gaps, passes come to rest",
       "whatever happens, every promise holds after every decision",
     ),
-    incidents("Two stalls at once do not take turns", "two stalls at once do not take turns"),
-    pins(
-      "VersionContentChanged leaves only by retry or a new pin",
-      "a ModelVersion that was made again under its name with other content: Stalled, VersionContentChanged",
+    phases("Each phase leads where its row says", "each phase leads where its row says"),
+    stalls(
+      "Each Stalled reason has a way in, is told once, and what serves goes on",
+      "Stalled by every reason: what serves goes on",
     ),
+    stalls("… and each way out of it", "$reason: $how: $to"),
+    stalls("… which are all that the table names", "%s has a way to every phase of its row"),
+    stalls(
+      "… and no other: VersionContentChanged only by retry or a new pin, also when the old content is made again",
+      "$reason stays: $how",
+    ),
+    incidents("Two stalls at once do not take turns", "two stalls at once do not take turns"),
+    interplay("A stall ends with what it is about, and with nothing else", "a stall ends"),
     real(
       "NameTaken goes back to where it was, by adopt or when the name is free",
       "a Service that another owner controls, or nobody, is not touched: Stalled, NameTaken; adopt lifts that",
     ),
-    job(
-      "NoTarget ends when the breach is over",
-      "a first version that breaches has nothing to return to: it keeps serving, and a person is told",
+    incidents(
+      "ReturnFailed: a walk that ended does not begin again by itself",
+      "a walk that found no target does not begin again by itself",
     ),
-    job("TargetNoBetter", "one whose own baseline lies beyond the breached threshold is passed over"),
-    job(
-      "CommonCause ends when the check is healthy",
-      "a target that breaches the same check in verify is the common cause: the walk ends and a person is told",
-    ),
-    incidents("TargetBreached: maxDepth is used up", "maxDepth 1: the walk ends at the first target, and a person is told"),
-    job(
-      "ReturnFailed: no target started",
-      "a target that is not ready within a third of the deadline is passed over, and the one that had the traffic goes on",
-    ),
-    job(
-      "BudgetSpent ends when the budget is free",
-      "budget counts and holds only automatic returns from a proven active revision",
-    ),
-    job(
-      "RevokedNoTarget",
-      "a revoked version leaves wherever it serves, whatever the metrics say; with no target it keeps serving",
+    incidents(
+      "… but for a revocation, with back-off",
+      "a revoked version whose targets do not start is tried again with back-off: each try is a transition",
     ),
     incidents("A transition has one outcome and is its own", "each transition is its own"),
   ],

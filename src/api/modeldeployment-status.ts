@@ -30,12 +30,11 @@ export const RevisionRefSchema = RevisionIdentitySchema.extend({
   since: time().describe("Since when it has this position."),
   standing: z.enum(STANDINGS).describe("What is known of it."),
   provenAt: time().optional().describe("When its latest proof ended."),
-  settledAt: time().optional().describe("When the EndpointSlices held only its ready pods."),
+  arrivedAt: time().optional().describe("When the EndpointSlices held only its ready pods: the others drain from then."),
+  settledAt: time().optional().describe("When it had all the traffic and its full size; it is judged from then."),
   tookBackAt: time()
     .optional()
-    .describe(
-      "When it took back the share of a canary, until the EndpointSlices hold only its pods; its samples go on counting.",
-    ),
+    .describe("When it took back the share of a canary, until it has settled; its samples go on counting."),
   baking: z.boolean().optional().describe("It bakes, for the first time or again."),
   judgedFrom: time().optional().describe("Since when its samples are judged, less the warm-up; moves when a bake begins anew."),
   lostTrafficAt: time().optional().describe("Of a standby: when it lost the traffic; its pods are replaced after the drain."),
@@ -61,6 +60,7 @@ export const DesiredRefSchema = RevisionRefSchema.partial()
       .max(128)
       .optional()
       .describe("Hash of the weights and serving settings of the version as it was pinned."),
+    remade: z.string().max(128).optional().describe("Made again under its name with this; until a retry or a new pin."),
   });
 /** What the pin means; only `version` while it names no usable version. */
 export type DesiredRef = z.infer<typeof DesiredRefSchema>;

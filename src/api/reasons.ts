@@ -180,7 +180,7 @@ export const HELD_REASONS = [
   "CommonCause",
   /** A Critical check is breached, and what the policy does on it is not to return. */
   "BreachHeld",
-  /** More revocations than returns may begin at once over the fleet. */
+  /** More revocations than returns may begin at once over the fleet; or no target started, and it is tried again with back-off. */
   "RevocationPaced",
   "WarningBreached",
   /** What checks say is only recorded. */

@@ -228,7 +228,8 @@ export const REASON_EXPLANATIONS: Readonly<Record<string, Explanation>> = {
     next: [watch, goBack, policies],
   },
   RevocationPaced: {
-    cause: "the active version is revoked; over the fleet such returns are begun one after the other, and its turn comes",
+    cause:
+      "the active version is revoked; over the fleet such returns are begun one after the other, and where no target started it is tried again, each time later",
     next: [wait, watch],
   },
   Observe: { cause: "the policy's mode is Observe: what would have happened is recorded and not done", next: [goBack, policies] },

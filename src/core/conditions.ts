@@ -5,26 +5,39 @@ import type { Condition } from "../api/common.ts";
 import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
 import { LABELS, revisionLabels } from "../api/names.ts";
 import type { Phase } from "../api/reasons.ts";
+import { available } from "./available.ts";
 import { canaryOf, hasShare } from "./canary.ts";
 import { type Context, iso, isQuarantined, returning, tell } from "./context.ts";
 import type { Finding } from "./evidence.ts";
-import { PHASES } from "./phases.ts";
+import { PHASES, stallRow } from "./phases.ts";
 import { standbyUntil } from "./plan.ts";
 import { strategyOf } from "./recreate.ts";
 import { digest } from "./resolve.ts";
 import { childOf, chooseTarget } from "./target.ts";
+import { type Value, value } from "./value.ts";
 
 /** The phase that a status is in; derived, so that it can't disagree with what it stands for. */
 export function phaseOf(context: Context): Phase {
   const { status, snapshot } = context;
   if (returning(status)) return status.rollback?.restoredAt ? "Verifying" : "RollingBack";
-  if (status.stall || status.pending?.overdue) return "Stalled";
+  if (isStalled(status)) return "Stalled";
   if (status.candidate) return hasShare(status) ? "Shifting" : "Progressing";
   if (snapshot.pin.state !== "Usable") return "Pending";
   const { active } = status;
   if (active?.hash === snapshot.pin.hash && !isQuarantined(status, active.hash)) return active.baking ? "Baking" : "Guarding";
   if (isQuarantined(status, snapshot.pin.hash)) return active ? "RolledBack" : "Stalled";
   return "Progressing";
+}
+
+/**
+ * A person is needed. What is wrong with what serves needs nobody any more while a candidate is under way that may mend it; for a
+ * return that failed it must have come since.
+ */
+function isStalled({ stall, pending, candidate, rollout }: ModelDeploymentStatus): boolean {
+  if (!stall || pending?.overdue) return pending?.overdue === true;
+  const underWay = candidate !== undefined && rollout?.retryAt === undefined && rollout?.halted === undefined;
+  const row = stallRow(stall.reason);
+  return !(underWay && row?.about === "Serving" && (row.derived || Date.parse(candidate.since) > Date.parse(stall.since)));
 }
 
 /** Reasons of holds whose message counts up with every sample; their text stays out of the status, or each sample would be a write. */
@@ -86,9 +99,10 @@ function explain(context: Context, phase: Phase): { reason: string; message: str
         : candidate
           ? `r${candidate.revision} (${candidate.version}) is brought up`
           : `waiting to roll out ${snapshot.pin.version}`;
+      const meanwhile = stall ? `; meanwhile ${stall.reason}: ${stall.message}` : "";
       return {
         reason: why?.reason ?? "Progressing",
-        message: why && !counts ? `${what}: ${why.message}` : what,
+        message: `${why && !counts ? `${what}: ${why.message}` : what}${meanwhile}`,
       };
     }
   }
@@ -114,13 +128,6 @@ function shifting({ status, snapshot }: Context): string {
   const where = (rollout?.step ?? 0) >= steps ? "is past its last step" : `has step ${(rollout?.step ?? 0) + 1} of ${steps}`;
   return `r${candidate?.revision} (${candidate?.version}) ${where}: ${rollout?.weight} % asked${reached}`;
 }
-
-type Value = { status: "True" | "False" | "Unknown"; reason: string; message: string };
-const value = (status: boolean | undefined, reason: string, message: string): Value => ({
-  status: status === undefined ? "Unknown" : status ? "True" : "False",
-  reason,
-  message,
-});
 
 function named(found: readonly Finding[]): string {
   return found.map((one) => one.check.name).join(", ");
@@ -200,34 +207,17 @@ function whatItTakes({ snapshot, status }: Context, target: number, warm: boolea
   return `${how}; the last cold return to it took ${took} s`;
 }
 
-function unavailable({ status, snapshot }: Context): string {
-  const { active, candidate } = status;
-  if (active && snapshot.deployment.spec.replicas === 0) return "scaled to 0";
-  if (active?.downSince !== undefined && candidate)
-    return `r${active.revision} made room for r${candidate.revision} (Recreate): nothing serves until that is ready`;
-  return "no ready pod has the traffic";
-}
-
 function wanted(context: Context, phase: Phase): Record<string, Value> {
-  const { status, snapshot } = context;
   const why = said(context, phase);
   const row = PHASES[phase];
   const breached = shown(context).some((one) => one.judgement.verdict === "Breached" && one.check.severity === "Critical");
   // While a Critical breach is held the pinned version serves, but it is not ready, and something is still to come.
   const guardingBreach = phase === "Guarding" && breached;
-  // Behind a Service that selects every pod, those of the candidate serve as well.
-  const serving = snapshot.active?.selects === "All" && hasShare(status) ? [status.active, status.candidate] : [status.active];
-  const server = serving.find((ref) => (childOf(snapshot, ref?.revision)?.ready ?? 0) > 0);
-  const ready = server !== undefined;
   return {
     Ready: value(row.ready && !guardingBreach, why.reason, why.message),
     Reconciling: value(row.reconciling || guardingBreach, why.reason, why.message),
     Stalled: value(row.stalled, why.reason, row.stalled ? why.message : ""),
-    Available: value(
-      ready,
-      ready ? "Serving" : "NotServing",
-      ready ? `r${server.revision} has ready pods` : unavailable(context),
-    ),
+    Available: available(context),
     Healthy: healthy(context),
     RolledBack: value(
       phase === "RolledBack",

@@ -7,6 +7,7 @@ import type { Context, EventIntent, Held, Rule } from "./context.ts";
 import { breaches, type Evidence, evidenceFor } from "./evidence.ts";
 import { counted } from "./gates.ts";
 import { keepSmall } from "./history.ts";
+import { stallRow } from "./phases.ts";
 import { copyOf, sameJson } from "./plain.ts";
 import { lapseRecommendation } from "./recommendation.ts";
 import { tellBreaches } from "./rules/alerts.ts";
@@ -71,17 +72,6 @@ export interface Decision {
   wakeAt?: number;
 }
 
-/** Stalls that are said anew in every pass, for as long as their cause is there. */
-const DERIVED_STALLS = new Set([
-  "NoTarget",
-  "TargetNoBetter",
-  "BudgetSpent",
-  "RevokedNoTarget",
-  "VersionContentChanged",
-  "VersionRevoked",
-  "NameTaken",
-]);
-
 /** Two operators' ideas of the API server's time differ by less. ms. */
 const MAX_SKEW_MS = 60_000;
 
@@ -96,7 +86,7 @@ export function decide(snapshot: Snapshot, now: number): Decision {
   const context = begin(withRevocations(snapshot, before), before, now);
   const result = runRules(context);
   comeBack(context);
-  lapse(context);
+  lapse(context, result !== undefined);
   lapseRecommendation(context);
   tellBreaches(context);
   summarize(context);
@@ -140,14 +130,13 @@ function runRules(context: Context): Decision["acted"] {
 }
 
 /** A derived stall that no rule said again is over. */
-function lapse(context: Context): void {
+function lapse(context: Context, acted: boolean): void {
   const { status, before } = context;
   const reason = status.stall?.reason;
-  if (reason === undefined || !DERIVED_STALLS.has(reason) || before.stall?.reason !== reason || context.stalled === reason)
-    return;
-  // A rule that acted earlier in the chain kept the later ones from speaking: not a sign that the cause is gone.
-  const aboutBreach = reason === "NoTarget" || reason === "TargetNoBetter" || reason === "BudgetSpent";
-  if (aboutBreach && before.active?.revision === status.active?.revision) {
+  if (!stallRow(reason)?.derived || before.stall?.reason !== reason || context.stalled === reason) return;
+  // A rule that acted kept the later ones from speaking: no sign that the cause is gone.
+  if (acted) return;
+  if (reason === "NoTarget" || reason === "TargetNoBetter" || reason === "BudgetSpent") {
     // Not breached is not enough: after a restart, or while a source is dark, nothing is known.
     const about = (context.active?.findings ?? []).find((one) => one.check.name === status.stall?.check);
     if (about && about.judgement.verdict !== "Healthy") return;

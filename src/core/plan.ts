@@ -103,9 +103,9 @@ export function plan(snapshot: Snapshot, status: ModelDeploymentStatus, now: num
     children.set(revision, { revision, replicas: Math.max(size, before), fresh, ...(apart ? { afterService: true } : {}) });
   };
   const drainedAt =
-    active?.settledAt === undefined
+    active?.arrivedAt === undefined
       ? undefined
-      : Date.parse(active.settledAt) + parseDuration(deployment.spec.strategy?.drain ?? "30s");
+      : Date.parse(active.arrivedAt) + parseDuration(deployment.spec.strategy?.drain ?? "30s");
   const drained = drainedAt !== undefined && now >= drainedAt;
   /** A candidate that lost its share, or waits for its next try, shrinks only when what was sent to its pods is done. */
   const sizeOfCandidate = () => {

@@ -4,8 +4,10 @@
 import type { HistoryEntry, ModelDeploymentStatus, RevisionIdentity, RolloutState } from "../api/modeldeployment-status.ts";
 import { type Context, iso, isQuarantined, tell } from "./context.ts";
 import type { Evidence } from "./evidence.ts";
+import { stallRow } from "./phases.ts";
 import { strategyOf } from "./recreate.ts";
 import type { KnownRevision, RevisionRef } from "./snapshot.ts";
+import { endStall } from "./stalls.ts";
 
 /** Who begins what no person asked for. */
 const OPERATOR = { name: "rollguard", source: "Operator" } as const;
@@ -79,7 +81,7 @@ export function openRollout(context: Context, candidate: RevisionRef, trigger: T
     to: pointer(candidate),
     ...(status.active ? { from: pointer(status.active) } : {}),
   };
-  delete status.stall;
+  endStall(context, "Serving", "Candidate", "Pin");
 }
 
 /** Who promoted it, and what that went past, for the record. */
@@ -98,6 +100,7 @@ export function withdrawShare(context: Context): void {
   forgetSteps(rollout);
   delete rollout.promoted;
   context.status.decision = (context.status.decision ?? 0) + 1;
+  delete active?.arrivedAt;
   if (!active?.settledAt) return;
   delete active.settledAt;
   active.tookBackAt = iso(context.now);
@@ -144,7 +147,7 @@ export function closeRollout(
   });
   if (status.candidate?.revision === rollout.revision) delete status.candidate;
   // What the cluster lacked for this candidate is nobody's concern any more.
-  if (status.stall && !RETURN_STALLS.has(status.stall.reason) && rollout.retryAt !== undefined) delete status.stall;
+  endStall(context, "Candidate");
   delete status.rollout;
 }
 
@@ -153,9 +156,6 @@ export function releaseCandidate(context: Context, revision: number): void {
   if (context.status.candidate?.revision !== revision) return;
   closeRollout(context, "Superseded", "ReturnTakesOver", `r${revision} is the target of a return`);
 }
-
-/** Stalls of a return that failed: they end by health, a new pin, a retry or a person, and by nothing else. */
-export const RETURN_STALLS: ReadonlySet<string> = new Set(["CommonCause", "TargetBreached", "ReturnFailed"]);
 
 /** Opens a return from the active revision to `target`. The rollout that brought the active one ends here. */
 export function openReturn(
@@ -210,7 +210,7 @@ export function openReturn(
     healthyChecks: [],
     evidence: measured(context.active),
   };
-  delete status.stall;
+  endStall(context, "Serving");
 }
 
 /** Closes the open return with its one outcome. `status.rollback` stays, as the answer to "why was it rolled back". */
@@ -252,11 +252,11 @@ export function moveTraffic(context: Context, ref: RevisionRef, bake: boolean): 
   const { status, now } = context;
   status.decision = (status.decision ?? 0) + 1;
   const active: RevisionRef = { ...ref, since: iso(now), judgedFrom: iso(now) };
-  delete active.settledAt;
-  delete active.tookBackAt;
-  delete active.baking;
+  for (const field of ["arrivedAt", "settledAt", "tookBackAt", "baking"] as const) delete active[field];
   if (bake) active.baking = true;
   status.active = active;
+  // What was wrong with the one that served is over, whatever was said of it in this pass.
+  if (stallRow(status.stall?.reason)?.about === "Serving") delete status.stall;
   if (status.standby?.revision === ref.revision) delete status.standby;
   if (status.candidate?.revision === ref.revision) delete status.candidate;
   if (status.rollout) forgetSteps(status.rollout);
@@ -307,22 +307,4 @@ export function quarantine(context: Context, ref: RevisionIdentity, reason: stri
     `r${ref.revision} (${ref.version}) is quarantined: ${message ?? reason}`,
     `${ref.hash}-${status.sequence ?? 0}`,
   );
-}
-
-/** A person is needed. Keeps the time of a stall that goes on. */
-export function stall(context: Context, reason: string, message: string, check?: string): void {
-  const { status, now } = context;
-  // Two causes must not take turns: the first one that is said stands, and only a new one is told.
-  if (context.stalled !== undefined && context.stalled !== reason) return;
-  // How a walk ended is not forgotten for what else is wrong.
-  if (status.stall && RETURN_STALLS.has(status.stall.reason) && !RETURN_STALLS.has(reason)) return;
-  context.stalled = reason;
-  const known = context.before.stall?.reason === reason ? context.before.stall : undefined;
-  status.stall = {
-    reason,
-    message: message.slice(0, 1024),
-    since: known?.since ?? iso(now),
-    ...(check === undefined ? {} : { check }),
-  };
-  if (!known) tell(context, "Warning", reason, message, `${reason}-${status.sequence ?? 0}-${iso(now)}`);
 }

@@ -4,33 +4,12 @@ import { describe, expect, test } from "vitest";
 import { FAULT_REASONS, HELD_REASONS, STALLED_REASONS } from "../../src/api/reasons.ts";
 import { ArtifactError } from "../../src/artifacts/errors.ts";
 import { REASON_EXPLANATIONS } from "../../src/cli/explanations.ts";
-import { childFacts, podFacts } from "../../src/controllers/facts.ts";
 import { childFault, faultOf } from "../../src/core/faults.ts";
 import type { FaultRow } from "../../src/core/faulttable/row.ts";
 import { FAULT_TABLE } from "../../src/core/faulttable/table.ts";
-import type { Child } from "../../src/core/snapshot.ts";
-import type { Deployment, Pod } from "../../src/kube/objects.ts";
 import { files, read } from "../house/files.ts";
+import { childOf } from "./faulty.ts";
 import { proven, type World } from "./world.ts";
-
-/** The row as the operator's caches would hold it. */
-function childOf({ pod, failure }: FaultRow, nodeReady = true): Child {
-  const conditions = failure ? [{ type: "ReplicaFailure", status: "True", reason: "FailedCreate", message: failure }] : [];
-  const deployment = {
-    apiVersion: "apps/v1",
-    kind: "Deployment",
-    metadata: { name: "m-r2", generation: 1, ownerReferences: [{ uid: "uid-1", controller: true }] },
-    spec: { replicas: 2, selector: {}, template: { spec: { containers: [] } } },
-    status: { observedGeneration: 1, conditions },
-  } as unknown as Deployment;
-  const scheduled = JSON.stringify(pod ?? {}).includes('"PodScheduled","status":"True"');
-  const object = {
-    metadata: { name: "m-r2-0", creationTimestamp: "2026-11-24T10:00:00Z" },
-    spec: { containers: [], ...(scheduled ? { nodeName: "n1" } : {}) },
-    status: pod,
-  } as unknown as Pod;
-  return childFacts(deployment, 2, pod ? [podFacts(object, nodeReady)] : [], "uid-1");
-}
 
 /** v2 is pinned, and its pods are as the row says. */
 function rollOut(row: FaultRow): World {

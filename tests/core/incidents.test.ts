@@ -95,6 +95,25 @@ describe("nothing is written again and again", () => {
     expect(world.condition("Stalled")?.reason).toBe("ReturnFailed");
   });
 
+  test("a revoked version whose targets do not start is tried again with back-off: each try is a transition", () => {
+    const world = proven();
+    world.pin("v2").run(40_000);
+    Object.assign(child(world, 1), { replicas: 0, readyAt: Number.POSITIVE_INFINITY });
+    world.startMs = never;
+    world.version("v2", { revoked: true }).run(3_600_000);
+    const tries = (world.status.history ?? [])
+      .filter((entry) => entry.action === "Return")
+      .map(({ startedAt }) => Date.parse(startedAt));
+    const gaps = tries.slice(1).map((at, index) => at - (tries[index] ?? 0));
+    expect(gaps.length).toBeGreaterThanOrEqual(4);
+    expect(gaps).toEqual([...gaps].sort((a, b) => a - b));
+    expect(gaps.at(-1)).toBeGreaterThanOrEqual(15 * 60_000);
+    // It leaves as soon as it can.
+    world.startMs = () => 2000;
+    world.run(20 * 60_000);
+    expect(world.status.active?.version).toBe("v1");
+  });
+
   test("150 rejected versions leave a status that the API takes, below 32 KiB", () => {
     const world = proven();
     world.breaks = (version) =>

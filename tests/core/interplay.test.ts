@@ -106,6 +106,26 @@ describe("a stall ends", () => {
     expect(world.status.stall).toBeUndefined();
   });
 
+  test("a try that Recreate halted, whose candidate a pin to nothing superseded, ends when the pin goes back", () => {
+    const world = proven(recreate);
+    world.startMs = (version) => (version === "v2" ? Number.POSITIVE_INFINITY : 2000);
+    world.pin("v2").run(120_000);
+    expect(world.condition("Stalled")).toMatchObject({ status: "True", reason: "ProgressDeadlineExceeded" });
+    world.pin("v9").run(5000);
+    world.pin("v1").run(60_000);
+    expect(world.status).toMatchObject({ phase: "Guarding", active: { version: "v1" } });
+  });
+
+  test("a proof does not end what is wrong with the pin, nor is that told anew", () => {
+    const world = proven();
+    world.pin("v2").run(6000);
+    world.version("v2", { digest: "sha256:other" }).run(1000);
+    expect(world.status).toMatchObject({ reason: "VersionContentChanged", active: { version: "v2", baking: true } });
+    world.run(60_000);
+    expect(world.status).toMatchObject({ reason: "VersionContentChanged", active: { version: "v2", standing: "Proven" } });
+    expect(world.events.filter((event) => event.startsWith("VersionContentChanged"))).toHaveLength(1);
+  });
+
   test.each([
     [
       "CommonCause",

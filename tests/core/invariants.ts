@@ -115,6 +115,7 @@ export class Invariants {
 
   judge(step: Step): void {
     this.#sequence(step);
+    this.#stallEnds(step);
     this.#trafficMoves(step);
     this.#decisionNumber(step);
     this.#quarantine(step);
@@ -155,6 +156,26 @@ export class Invariants {
     const before = this.#finished.get(entry.sequence);
     this.holds("an entry is written once", wasThere ? before === text : before === undefined, () => text);
     this.#finished.set(entry.sequence, text);
+  }
+
+  /** A stall whose cause is remembered, and not seen anew in each pass, ends by what the table names. */
+  #stallEnds({ before, after }: Step): void {
+    const { spec } = this.#world.deployment;
+    const retried = before.handled?.retry !== after.handled?.retry;
+    if (before.desired?.remade !== undefined) {
+      const ended = after.desired?.remade === undefined;
+      const asked = retried || spec.version !== before.desired.version;
+      this.holds("VersionContentChanged ends only by a retry or a new pin", !ended || asked);
+    }
+    const reason = before.stall?.reason ?? "";
+    if (!["CommonCause", "TargetBreached", "ReturnFailed"].includes(reason) || after.stall) return;
+    const moved = before.active?.revision !== after.active?.revision || before.rollout?.sequence !== after.rollout?.sequence;
+    if (retried || moved || isOpen(after)) return;
+    const of = (after.checks ?? []).filter((line) => line.revision === after.active?.revision && line.severity === "Critical");
+    const about = of.filter((line) => line.name === before.stall?.check);
+    const asked = reason === "CommonCause" && about.length > 0 ? about : of;
+    const healthy = asked.length > 0 && asked.every((line) => line.verdict === "Healthy" || line.verdict === "NoData");
+    this.holds("the stall of a failed return ends by health", healthy && !inQuarantine(after, after.active?.hash), reason);
   }
 
   #ready(snapshot: Snapshot, revision: number | undefined): number {

@@ -48,6 +48,8 @@ const AT_LEAST: Record<string, number> = {
   "a wide Service never selects a third revision": 1000,
   "with Recreate no two revisions have pods at once": 1000,
   "a policy layer never loosens": 50,
+  "VersionContentChanged ends only by a retry or a new pin": 5,
+  "the stall of a failed return ends by health": 20,
 };
 
 test("whatever happens, every promise holds after every decision", { timeout: 600_000 }, () => {

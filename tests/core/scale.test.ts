@@ -61,6 +61,52 @@ describe("what receives traffic follows the replicas", () => {
   });
 });
 
+describe("the pods that lost the traffic stay for `drain` after the EndpointSlices hold only ready pods of the new one", () => {
+  /** One of the target's pods never gets ready, for want of the room that the others take, say. */
+  function withoutOne(world: World): void {
+    const pods = world.cluster.pods.bind(world.cluster);
+    world.cluster.pods = (...args) => pods(...args).map((pod) => (pod.name === "r1-4" ? { ...pod, ready: false } : pod));
+  }
+
+  test("they go when the drain is over, and not before", () => {
+    const world = proven().pin("v2").run(40_000);
+    world.measure = only("v2");
+    while (world.status.rollback?.restoredAt === undefined) world.run(500);
+    const since = Date.parse(world.status.rollback.restoredAt);
+    while (world.children.has(2)) world.run(500);
+    expect(world.now - since).toBeGreaterThanOrEqual(5000);
+    expect(world.now - since).toBeLessThanOrEqual(6000);
+  });
+
+  test("they go although a pod of the new one never gets ready, and a condition says which it is and what waits for it", () => {
+    const world = scale(proven(), 5).run(10_000).pin("v2").run(40_000) as World;
+    withoutOne(world);
+    world.run(5000);
+    world.measure = only("v2");
+    world.run(20_000);
+    // 4 of 5: warm enough for the traffic, and not for the judging.
+    expect(world.status.active).toMatchObject({ version: "v1", arrivedAt: expect.any(String) });
+    expect(world.status.active?.settledAt).toBeUndefined();
+    expect(world.children.has(2)).toBe(false);
+    const said = world.condition("Available");
+    expect(said).toMatchObject({ status: "True", message: expect.stringContaining("4 of 5 are ready") });
+    expect(said?.message).toContain("not ready: r1-4");
+    const { writes } = world;
+    world.run(5000);
+    expect(world.writes - writes).toBeLessThanOrEqual(1);
+  });
+
+  test("where all are ready nothing is said of that, in no moment of a rollout or a return", () => {
+    const world = proven();
+    const said = new Set<string>();
+    world.onDecision = ({ status }) => said.add(status.conditions?.find((one) => one.type === "Available")?.message ?? "");
+    world.pin("v2").run(40_000);
+    world.measure = only("v2");
+    world.run(40_000);
+    expect([...said].sort()).toEqual(["r1 has ready pods", "r2 has ready pods"]);
+  });
+});
+
 describe("the standby's size", () => {
   test.each([
     ["100%", 4, 4],

@@ -5,6 +5,7 @@ import { REQUESTS } from "../../api/names.ts";
 import { hasShare, stepsLeft } from "../canary.ts";
 import { acted, type Context, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
 import type { KnownRevision, PersonRequest, RequestKind } from "../snapshot.ts";
+import { endStall } from "../stalls.ts";
 import { isWarm } from "../target.ts";
 import { closeReturn, openReturn, quarantine } from "../transitions.ts";
 import { takeTarget } from "./return.ts";
@@ -193,8 +194,8 @@ export const retry: Rule = {
       rollout.attempt = (rollout.attempt ?? 1) + 1;
       candidate.judgedFrom = iso(now);
     }
-    if (status.stall?.reason === "VersionContentChanged") delete status.desired;
-    delete status.stall;
+    if (status.desired?.remade) delete status.desired;
+    endStall(context, "Serving", "Candidate", "Pin");
     tell(context, "Normal", "Retry", `a person asked to try ${request.target} again`, request.raw);
     return acted("Retry", `${request.target} is tried again as a person asked`);
   },

@@ -4,7 +4,8 @@ import { VERSION_WAIT_MS } from "../../api/defaults.ts";
 import { acted, type Context, held, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
 import { versionHash } from "../hash.ts";
 import type { Pin, RevisionRef } from "../snapshot.ts";
-import { closeRollout, openRollout, stall } from "../transitions.ts";
+import { endStall, stall } from "../stalls.ts";
+import { closeRollout, openRollout } from "../transitions.ts";
 
 /** The revision that has this content already, or the next free number; numbers are never used twice for a name. */
 export function numberFor(context: Context, hash: string): number {
@@ -94,12 +95,17 @@ export const contentChanged: Rule = {
   apply(context) {
     const { status, snapshot } = context;
     const { pin } = snapshot;
-    const desired = status.desired;
-    if (pin.state !== "Usable" || !desired || desired.version !== pin.version) return undefined;
-    desired.versionHash ??= versionHash(pin.content);
-    if (desired.versionHash === versionHash(pin.content)) return undefined;
-    const what = desired.artifactDigest === pin.artifactDigest ? "other settings" : `other weights (${pin.artifactDigest})`;
-    const message = `the ModelVersion ${pin.version} was made again with ${what}; retry it or pin another version`;
+    const { desired } = status;
+    if (desired?.version !== pin.version) return undefined;
+    if (pin.state === "Usable") {
+      desired.versionHash ??= versionHash(pin.content);
+      if (desired.versionHash !== versionHash(pin.content))
+        desired.remade =
+          desired.artifactDigest === pin.artifactDigest ? "other settings" : `other weights (${pin.artifactDigest})`;
+    }
+    // Kept when what it was comes back: of a version that changes under its name, a person says what is meant.
+    if (desired.remade === undefined) return undefined;
+    const message = `the ModelVersion ${pin.version} was made again with ${desired.remade}; retry it or pin another version`;
     stall(context, "VersionContentChanged", message);
     return held("VersionContentChanged", message);
   },
@@ -178,7 +184,7 @@ function cancel(context: Context): Outcome {
   if (!status.rollout || !status.candidate) return undefined;
   const message = `the pin went back to r${status.active?.revision}, which serves`;
   closeRollout(context, "Cancelled", "PinWentBack", message);
-  delete status.stall;
+  endStall(context, "Serving");
   tell(context, "Normal", "RolloutCancelled", message);
   return acted("RolloutCancelled", message);
 }

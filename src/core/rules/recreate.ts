@@ -6,8 +6,9 @@ import { acted, type Context, elapsed, held, iso, isQuarantined, type Outcome, t
 import { trafficWaits } from "../limits.ts";
 import { hasRoom, needsDryRun, podsInTheWay } from "../recreate.ts";
 import type { KnownRevision } from "../snapshot.ts";
+import { stall } from "../stalls.ts";
 import { chooseTarget } from "../target.ts";
-import { openReturn, pointer, stall } from "../transitions.ts";
+import { openReturn, pointer } from "../transitions.ts";
 
 /** True where the active one is down to make room: nothing serves, and only the candidate can change that. */
 export function isDown({ status }: Context): boolean {
@@ -127,6 +128,7 @@ export function comeBack(context: Context): void {
   });
   if (target.revision === active.revision) {
     delete active.downSince;
+    delete active.arrivedAt;
     delete active.settledAt;
   }
   tell(

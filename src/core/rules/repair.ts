@@ -1,7 +1,7 @@
 // What is not as it should be around a deployment: names that somebody else has, decision numbers that are not ours.
 
 import { held, type Rule, tell } from "../context.ts";
-import { stall } from "../transitions.ts";
+import { stall } from "../stalls.ts";
 
 /** A Service or child that another owner controls, or nobody, is not touched. */
 export const nameTaken: Rule = {

@@ -8,9 +8,11 @@ import { returnWaits, type Wait } from "../limits.ts";
 import { recommend } from "../recommendation.ts";
 import { isAsleep } from "../sleep.ts";
 import type { KnownRevision } from "../snapshot.ts";
+import { stall } from "../stalls.ts";
 import { childOf, chooseTarget, isWarm, type TargetChoice } from "../target.ts";
-import { closeReturn, moveTraffic, openReturn, pointer, quarantine, refOf, releaseCandidate, stall } from "../transitions.ts";
+import { closeReturn, moveTraffic, openReturn, pointer, quarantine, refOf, releaseCandidate } from "../transitions.ts";
 import { awaitGone, beginTarget } from "./recreate.ts";
+import { retryDelayMs } from "./rollout.ts";
 
 /** How a person ends what no rule ends by itself. */
 const WAY_OUT = "pin another version, retry it, or roll back to a revision of your choice";
@@ -38,6 +40,17 @@ export function takeTarget(context: Context, target: KnownRevision, warm: boolea
   context.wake.push(now + snapshot.policy.deadlineMs * START_SHARE);
 }
 
+/** When a revocation whose returns failed is tried again, ms epoch: each try is a transition, and they must not follow each other without end. */
+function revocationRetryAt({ status }: Context): number {
+  const returns = (status.history ?? []).filter((entry) => entry.action === "Return");
+  const last = returns.findLastIndex(
+    ({ outcome, trigger, from }) => outcome !== "Failed" || trigger !== "Revoked" || from?.revision !== status.active?.revision,
+  );
+  const failed = returns.slice(last + 1);
+  const end = failed.at(-1)?.finishedAt;
+  return end === undefined ? 0 : Date.parse(end) + retryDelayMs(failed.length);
+}
+
 /** A revoked version leaves wherever it serves, whatever the metrics say. */
 export const revoked: Rule = {
   name: "revoked",
@@ -59,6 +72,11 @@ export const revoked: Rule = {
     if (freeAt !== undefined && freeAt > context.now) {
       context.wake.push(freeAt);
       return held("RevocationPaced", `${message}; it waits for its turn: returns by revocation are begun one after the other`);
+    }
+    const retryAt = revocationRetryAt(context);
+    if (retryAt > context.now) {
+      context.wake.push(retryAt);
+      return held("RevocationPaced", `${message}; no target started, and it is tried again at ${iso(retryAt)}`);
     }
     openReturn(context, {
       target: choice.target,
@@ -202,7 +220,10 @@ function nextTarget(context: Context, found: readonly Finding[], why: string, de
       moveTraffic(context, refOf(origin, now), true);
     }
     // It was scaled down for the target and starts again: judged from when it is back at its full size.
-    if (rollback.strategy === "Recreate" && status.active) delete status.active.settledAt;
+    if (rollback.strategy === "Recreate" && status.active) {
+      delete status.active.arrivedAt;
+      delete status.active.settledAt;
+    }
     return endFailed(context, "ReturnFailed", `${why}; no other target: ${choice.message}`);
   }
   releaseCandidate(context, choice.target.revision);

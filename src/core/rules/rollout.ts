@@ -12,14 +12,18 @@ import { trafficWaits } from "../limits.ts";
 import { recommend } from "../recommendation.ts";
 import { isAsleep } from "../sleep.ts";
 import type { Snapshot } from "../snapshot.ts";
+import { endStall, stall } from "../stalls.ts";
 import { childOf } from "../target.ts";
-import { closeRollout, keepStandby, moveTraffic, quarantine, RETURN_STALLS, stall, withdrawShare } from "../transitions.ts";
+import { closeRollout, keepStandby, moveTraffic, quarantine, withdrawShare } from "../transitions.ts";
 import { baselineOf } from "../verdict.ts";
 import { isCurrent } from "../window.ts";
 import { awaitRoom, halt, isDown, triesOnce, waitsForRoom } from "./recreate.ts";
 
 const RETRY_BASE_MS = 30_000;
 const RETRY_MAX_MS = 15 * 60_000;
+
+/** How long after its first, second, … failure something is tried again, ms: half a minute at first, then twice as long each time. */
+export const retryDelayMs = (failures: number): number => Math.min(RETRY_BASE_MS * 2 ** (failures - 1), RETRY_MAX_MS);
 
 /**
  * Rejects and quarantines the candidate; whatever share of the traffic it had goes back in one write.
@@ -44,7 +48,7 @@ function backOff(context: Context, reason: string, message: string): Outcome {
   if (!rollout) return undefined;
   if (triesOnce(context)) return halt(context, reason, message);
   const attempt = rollout.attempt ?? 1;
-  const delay = Math.min(RETRY_BASE_MS * 2 ** (attempt - 1), RETRY_MAX_MS);
+  const delay = retryDelayMs(attempt);
   withdrawShare(context);
   rollout.attempt = attempt + 1;
   rollout.retryAt = iso(now + delay);
@@ -67,7 +71,7 @@ export const retryCandidate: Rule = {
     delete rollout.retryAt;
     rollout.readyDeadlineSince = iso(now);
     status.candidate.judgedFrom = iso(now);
-    if (status.stall && !RETURN_STALLS.has(status.stall.reason)) delete status.stall;
+    endStall(context, "Candidate");
     return acted("Retrying", `attempt ${rollout.attempt} of r${status.candidate.revision}`);
   },
 };
@@ -191,7 +195,7 @@ export const moreTraffic: Rule = {
     // The steps of a canary have their own promote; all the traffic proves nothing yet.
     if (canaryOf(snapshot.deployment, status)) delete rollout.promoted;
     moveTraffic(context, { ...candidate }, true);
-    delete status.stall;
+    endStall(context, "Candidate");
     const message = `r${candidate.revision} (${candidate.version}) takes the traffic and bakes`;
     tell(context, "Normal", "TrafficSwitched", message);
     return acted("TrafficSwitched", message);
@@ -228,8 +232,8 @@ export const prove: Rule = {
       ? `promoted by a person before its bake was over (${missing.message})`
       : "every Critical check stayed healthy for the bake";
     if (own) closeRollout(context, "Proven", missing ? "Promoted" : "Baked", message);
-    // What keeps another candidate waiting is not over with this proof.
-    if (!status.rollout?.retryAt) delete status.stall;
+    // What keeps another candidate waiting is not over with this proof, nor what the pin names.
+    endStall(context, "Serving");
     tell(
       context,
       "Normal",
@@ -282,11 +286,13 @@ export const settle: Rule = {
     if (active.tookBackAt !== undefined && snapshot.active?.selects === active.revision) {
       // It had traffic all the time: its samples go on counting, whatever its size.
       active.settledAt = iso(now);
+      active.arrivedAt = active.settledAt;
       delete active.tookBackAt;
     }
     if ((ready[active.revision] ?? 0) === 0) return undefined;
     // Endpoints of pods that are gone already are still on their way out of the cache.
     if ((childOf(snapshot, active.revision)?.ready ?? 0) === 0) return undefined;
+    active.arrivedAt ??= iso(now);
     const rollback = status.rollback;
     if (returning(status) && rollback?.to?.revision === active.revision && !rollback.restoredAt) {
       rollback.restoredAt = iso(now);
