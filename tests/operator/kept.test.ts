@@ -107,7 +107,12 @@ function small(world: World): void {
 /** Forty checks, as many as a status has room for of each of two revisions. */
 const FORTY = policy({
   checks: Array.from({ length: 40 }, (_, index) =>
-    check({ name: `latency-of-the-endpoint-number-${index}`, source: "prometheus-of-the-team", threshold: { max: 0.5 } }),
+    check({
+      name: `latency-of-the-endpoint-number-${index}`,
+      source: "prometheus-of-the-team",
+      threshold: { max: 0.5 },
+      measures: "12345678",
+    }),
   ),
 });
 
