@@ -149,14 +149,14 @@ export class Notifier implements Sink {
     return [...this.#targets.values()].map(({ status }) => ({ ...status }));
   }
 
-  /** Sends what waits, for at most `ms` milliseconds, then ends. */
-  async stop(ms = 2000): Promise<void> {
+  /** Sends what is on its way, for at most `ms` milliseconds, then ends. Short: a successor waits for the lease. */
+  async stop(ms = 500): Promise<void> {
     const { clock } = this.#deps;
     let timer: { cancel(): void } | undefined;
     const late = new Promise<void>((resolve) => {
       timer = clock.after(ms, resolve);
     });
-    await Promise.race([Promise.all([...this.#targets.values()].map(({ outbox }) => outbox.empty())), late]);
+    await Promise.race([Promise.all([...this.#targets.values()].map(({ outbox }) => outbox.atRest())), late]);
     timer?.cancel();
     this.#stopped = true;
     for (const target of this.#targets.values()) target.close(false);

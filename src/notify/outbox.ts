@@ -55,7 +55,7 @@ export class Outbox<T> {
   #why = "";
   #timer: Timer | undefined;
   #closed = false;
-  #onEmpty: (() => void)[] = [];
+  #onRest: (() => void)[] = [];
 
   constructor(options: OutboxOptions<T>) {
     this.#options = options;
@@ -82,9 +82,9 @@ export class Outbox<T> {
     this.#pump();
   }
 
-  /** Resolves when nothing waits any more, or it is closed. */
-  async empty(): Promise<void> {
-    if (this.#entries.length > 0) await new Promise<void>((resolve) => this.#onEmpty.push(resolve));
+  /** Resolves when nothing waits any more, what waits has to wait since the sink fails, or it is closed. */
+  async atRest(): Promise<void> {
+    if (this.#entries.length > 0 && this.#failures === 0) await new Promise<void>((resolve) => this.#onRest.push(resolve));
   }
 
   /** @param known nothing that waits will ever be sent, by anybody */
@@ -92,7 +92,7 @@ export class Outbox<T> {
     this.#closed = true;
     this.#timer?.cancel();
     for (const { done } of this.#entries.splice(0)) done(known);
-    this.#wakeIfEmpty();
+    this.#tellRest();
   }
 
   #pump(): void {
@@ -153,6 +153,7 @@ export class Outbox<T> {
     }
     // Behind the others: one that the server chokes on must not keep them.
     this.#entries = [...this.#entries.filter((entry) => !batch.includes(entry)), ...batch];
+    this.#tellRest();
   }
 
   #finish(entries: readonly Entry<T>[], outcome: "Sent" | "Failed", why: string | undefined): void {
@@ -160,10 +161,10 @@ export class Outbox<T> {
     this.#entries = this.#entries.filter((entry) => !gone.has(entry));
     this.#options.onOutcome(outcome, entries.length, why);
     for (const { done } of entries) done(true);
-    this.#wakeIfEmpty();
+    this.#tellRest();
   }
 
-  #wakeIfEmpty(): void {
-    if (this.#entries.length === 0) for (const wake of this.#onEmpty.splice(0)) wake();
+  #tellRest(): void {
+    if (this.#entries.length === 0 || this.#failures > 0) for (const wake of this.#onRest.splice(0)) wake();
   }
 }

@@ -2,7 +2,7 @@
 
 import { afterEach, describe, expect, test } from "vitest";
 import type { SinkSpec } from "../../src/api/notifications.ts";
-import { systemClock } from "../../src/clock.ts";
+import { sleep, systemClock } from "../../src/clock.ts";
 import type { Announcement } from "../../src/notify/announcement.ts";
 import { Notifier } from "../../src/notify/notifier.ts";
 import { CAPACITY, GIVE_UP_MS } from "../../src/notify/outbox.ts";
@@ -21,6 +21,8 @@ class Bench {
   readonly counts: Record<string, number> = {};
   readonly lost: string[] = [];
   changes = 0;
+  /** How long an answer takes, ms. */
+  tookMs = 0;
   readonly secrets: Record<string, string> = { "hook/url": "https://hooks.example/slack" };
   readonly notifier: Notifier;
 
@@ -34,6 +36,7 @@ class Bench {
       secret: (name, key) => Promise.resolve(this.secrets[`${name}/${key}`] ?? ""),
       dispatcher: new MemoryDispatcher(async ({ url, body }) => {
         const { id, text } = JSON.parse(body ?? "{}") as { id?: string; text?: string };
+        await sleep(clock, this.tookMs);
         this.got.push(`${url} ${id?.split("/")[1] ?? text}`);
         return { status: this.answers.get(url) ?? 200, headers: {}, body: "" };
       }),
@@ -95,7 +98,7 @@ describe("who is told", () => {
       metadata: { name: "cluster", uid: "u" },
     };
     const { outcome: _, transition: __, ...storm } = announcement({ id: "storm-1", reason: "StormBreakerOpened", regarding });
-    await bench.notifier.tell(storm);
+    void bench.notifier.tell(storm);
     await bench.clock.advance(10);
     expect(bench.got.sort()).toEqual(["/fraud NoTarget-1", "/fraud Verified-7", "/topics NoTarget-1", "/topics storm-1"]);
   });
@@ -209,14 +212,33 @@ test("stopped, it does not say that it told what it did not, and leaves no timer
   bench.answers.set("/audit", 503);
   const told = bench.tell();
   await bench.clock.advance(100);
-  const stopped = bench.notifier.stop();
-  await bench.clock.advance(2000);
-  await stopped;
+  // At once: a successor waits for the lease, and tells what this one did not.
+  await bench.notifier.stop();
+  await bench.clock.advance(0);
   expect(told.end).toBe("notifications were stopped before it was delivered");
   expect(bench.tell().end).toBeUndefined();
   await bench.clock.advance(GIVE_UP_MS);
   expect(bench.lost).toEqual([]);
   expect(bench.clock.timers).toBe(0);
+});
+
+test("stopped while a message is on its way, it waits for it, and not for long", async () => {
+  const bench = new Bench(audit);
+  bench.tookMs = 300;
+  const [first, second] = [bench.tell(), bench.tell({ id: "Verified-8" })];
+  await bench.clock.advance(100);
+  let stopped = bench.notifier.stop();
+  await bench.clock.advance(200);
+  await stopped;
+  expect([first.end, second.end]).toEqual(["told", "told"]);
+  const slow = new Bench(audit);
+  slow.tookMs = 3000;
+  const late = slow.tell();
+  await slow.clock.advance(100);
+  stopped = slow.notifier.stop();
+  await slow.clock.advance(500);
+  await stopped;
+  expect(late.end).toBe("notifications were stopped before it was delivered");
 });
 
 test("stopped with nothing waiting, it ends at once", async () => {
