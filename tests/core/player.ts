@@ -112,7 +112,10 @@ export class Player extends World {
   #pure(snapshot: Snapshot): void {
     const text = JSON.stringify(snapshot);
     const [one, other] = [decide(snapshot, this.now), decide(snapshot, this.now)];
-    this.invariants.holds("deciding is pure", JSON.stringify(one) === JSON.stringify(other) && JSON.stringify(snapshot) === text);
+    this.invariants.promises.holds(
+      "deciding is pure",
+      JSON.stringify(one) === JSON.stringify(other) && JSON.stringify(snapshot) === text,
+    );
   }
 
   /** A new operator: it knows what is in the cluster and nothing else. */

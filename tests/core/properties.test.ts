@@ -4,7 +4,7 @@
 import { describe, expect, test } from "vitest";
 import { position } from "../../src/core/confidence.ts";
 import { revisionHash } from "../../src/core/hash.ts";
-import { Broken } from "./invariants.ts";
+import { Broken } from "./invariants/promises.ts";
 import { Player, shorten } from "./player.ts";
 import { Random } from "./random.ts";
 import { anyStory, type Story } from "./stories.ts";
@@ -62,7 +62,7 @@ test("whatever happens, every promise holds after every decision", { timeout: 60
     const problem = problemOf(player, story, heals);
     if (problem !== undefined) expect.fail(`ROLLGUARD_TEST_SEED=${seed}: ${shown(story, heals, problem)}`);
     steps += player.steps;
-    for (const [promise, count] of player.invariants.seen) seen.set(promise, (seen.get(promise) ?? 0) + count);
+    for (const [promise, count] of player.invariants.promises.seen) seen.set(promise, (seen.get(promise) ?? 0) + count);
   }
   expect(steps).toBeGreaterThanOrEqual(100_000);
   for (const [promise, least] of Object.entries(AT_LEAST)) expect(seen.get(promise) ?? 0, promise).toBeGreaterThanOrEqual(least);
