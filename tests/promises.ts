@@ -434,7 +434,16 @@ export const PROMISES: Record<string, readonly Promised[]> = {
       "it is noted at once, told once after onMissingData.after, never rolls back, and ends by itself",
     ),
     limits("onMissingData.action", "%s: a candidate waits for missing data only where the policy says so"),
-    baselines("A step of the clock by an hour causes nothing", "a step of the server's clock by an hour"),
+    of("core/clockstep.test.ts")(
+      "A step of the clock by an hour causes nothing: whatever is waited for goes on from where it stood",
+      "a step of the server's clock by an hour causes nothing",
+    ),
+    baselines("… and does not blind", "a step of the server's clock by an hour"),
+    of("operator/clock.test.ts")(
+      "… in the whole operator",
+      "a step of the clock by an hour, there and back, moves no traffic and changes no object, and a breach after it is returned from",
+    ),
+    of("kube/servertime.test.ts")("… of our own wall clock", "a step of the wall clock by an hour causes nothing"),
     statistics(
       "Of 10,000 healthy series at most 5 % are ever breached",
       "over 10,000 healthy series of 1,000 looks each, at most 5 % are ever breached",

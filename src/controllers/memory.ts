@@ -19,6 +19,7 @@ type Attempt = Pick<NonNullable<ModelDeployment["status"]>, "candidate" | "rollo
 
 export class Memory {
   #written = new Map<string, ModelDeployment>();
+  #decided = new Map<string, { now: number; monotonic: number }>();
   #profiles = new WeakMap<object, CheckProfile[]>();
   #taken = new Map<string, string>();
   #refused = new Map<string, RefusedChild>();
@@ -31,6 +32,15 @@ export class Memory {
     const known = this.#profiles.get(object) ?? read();
     this.#profiles.set(object, known);
     return known;
+  }
+
+  /** Both clocks at the last decision that was written; see `clockStep` in core/clockstep.ts. */
+  decidedAt(key: string): { now: number; monotonic: number } | undefined {
+    return this.#decided.get(key);
+  }
+
+  decided(key: string, now: number, monotonic: number): void {
+    this.#decided.set(key, { now, monotonic });
   }
 
   /** The newer of what the cache shows and what was written last. */
@@ -102,6 +112,7 @@ export class Memory {
   }
 
   forget(key: string): void {
+    this.#decided.delete(key);
     this.#lost.delete(key);
     this.#tried.delete(key);
     this.#refused.delete(key);

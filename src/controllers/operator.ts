@@ -218,6 +218,7 @@ async function lead(
   const executor: Executor = { client, caches, assertLeading, settled: new WeakMap() };
   const reconciler = new Reconciler({
     ...executor,
+    clock,
     memory,
     sampler,
     policies: new Policies(caches),

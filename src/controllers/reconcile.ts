@@ -4,7 +4,9 @@
 import { formatDuration, parseDuration } from "../api/common.ts";
 import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
 import { childName } from "../api/names.ts";
+import type { Clock } from "../clock.ts";
 import { hasShare } from "../core/canary.ts";
+import { clockStep } from "../core/clockstep.ts";
 import { type Decision, decide } from "../core/decide.ts";
 import { checksFor, judgedFrom, judgingSince, stageOf } from "../core/evidence.ts";
 import { plan } from "../core/plan.ts";
@@ -27,6 +29,7 @@ import { paced, type RevocationPace } from "./revocations.ts";
 import type { Job } from "./sampler.ts";
 
 export interface ReconcilerDeps extends Observer, Executor {
+  clock: Clock;
   prober: Prober;
   pace: RevocationPace;
   events: EventRecorder;
@@ -54,7 +57,7 @@ export class Reconciler {
 
   /** @returns in how many ms to look again at the latest */
   async reconcile(key: string): Promise<{ requeueAfterMs?: number }> {
-    const { caches, memory, sampler, prober, pace, client, policies } = this.#deps;
+    const { caches, memory, sampler, prober, pace, client, policies, clock } = this.#deps;
     const { namespace, name } = splitKey(key);
     const known = memory.latest(key, caches.deployments.get(namespace, name)) as CachedDeployment | undefined;
     // One that is being deleted is left alone: nothing is created or scaled.
@@ -69,9 +72,13 @@ export class Reconciler {
     }
     const deployment = await this.#newest(key, known);
     const now = client.serverNow();
-    const snapshot = paced(observe(this.#deps, key, deployment), key, pace, now);
+    const monotonic = clock.monotonic();
+    const clockStepMs = clockStep(memory.decidedAt(key), now, monotonic);
+    const seen = observe(this.#deps, key, deployment);
+    const snapshot = paced(clockStepMs === 0 ? seen : { ...seen, clockStepMs }, key, pace, now);
     const decision = decide(snapshot, now);
     const after = decision.changed ? await this.#write(key, deployment, decision) : deployment;
+    memory.decided(key, now, monotonic);
     // At once: an act that fails is tried again by the next pass, which has nothing to tell any more.
     this.#tell(after, decision);
     const status = after.status ?? {};

@@ -2,6 +2,7 @@
 // and passes on, so that a new pin can always mend what has nowhere to return to. Pure: same snapshot, same time, same answer.
 
 import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
+import { judgeFromNow, moveClocks } from "./clockstep.ts";
 import { summarize } from "./conditions.ts";
 import type { Context, EventIntent, Held, Rule } from "./context.ts";
 import { breaches, type Evidence, evidenceFor } from "./evidence.ts";
@@ -72,9 +73,6 @@ export interface Decision {
   wakeAt?: number;
 }
 
-/** Two operators' ideas of the API server's time differ by less. ms. */
-const MAX_SKEW_MS = 60_000;
-
 /**
  * Decides what the next status is.
  * @param now time of the API server, ms epoch
@@ -107,7 +105,8 @@ export function decide(snapshot: Snapshot, now: number): Decision {
 function begin(snapshot: Snapshot, before: ModelDeploymentStatus, now: number): Context {
   const status = copyOf(before);
   const common = { snapshot, now, before, status, events: [], held: [], wake: [] };
-  unstep(status, now);
+  if (snapshot.clockStepMs) moveClocks(status, snapshot.clockStepMs);
+  judgeFromNow(status, now);
   settle.apply({ ...common, active: undefined, candidate: undefined });
   noteSleep(common);
   const may = mayBeJudged(snapshot, status);
@@ -143,13 +142,6 @@ function lapse(context: Context, acted: boolean): void {
     if (breaches(context.active).length > 0) return;
   }
   delete status.stall;
-}
-
-/** Judging that seems to begin in the future began before the clock was set back: it begins now, or nothing would be judged until then. */
-function unstep(status: ModelDeploymentStatus, now: number): void {
-  for (const ref of [status.active, status.candidate])
-    if (ref?.judgedFrom !== undefined && Date.parse(ref.judgedFrom) > now + MAX_SKEW_MS)
-      ref.judgedFrom = new Date(now).toISOString();
 }
 
 /** What breached while it baked and was not taken back has to bake anew when that is over: half a bake proves nothing. */

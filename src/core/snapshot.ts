@@ -168,6 +168,8 @@ export interface TriedChild {
 
 export interface Snapshot {
   deployment: ModelDeployment;
+  /** By how much the API server's clock was set on (or back, negative) since this process last decided, ms; absent: it was not. */
+  clockStepMs?: number;
   pin: Pin;
   policy: Policy;
   revisions: readonly KnownRevision[];

@@ -59,6 +59,8 @@ export interface CheckWindow {
   latest?: { at: number; kind: Reading["kind"]; message?: string };
   /** How many readings in a row were not usable. */
   unusable: number;
+  /** How many readings came since the last sample, whatever they said. */
+  waited: number;
 }
 
 /** More than any `of` that the API allows, so that a verdict never lacks the samples that it counts. */
@@ -84,6 +86,7 @@ export function emptyWindow(check: Check, judgedFrom: number, since = judgedFrom
     watches: {},
     shiftMs: 0,
     unusable: 0,
+    waited: 0,
   };
 }
 
@@ -129,7 +132,10 @@ function timeOf(window: CheckWindow, check: Check, reading: Reading): number | u
  */
 export function addReading(window: CheckWindow, check: Check, reading: Reading): void {
   const at = timeOf(window, check, reading);
-  if (at === undefined || at < window.judgedFrom) return;
+  // Once samples count, a time before that is one of a clock that was set back.
+  if (at !== undefined && at < window.judgedFrom && window.lastAt === undefined) return;
+  window.waited++;
+  if (at === undefined) return;
   const usable = reading.kind === "Value" && reading.value !== undefined && Number.isFinite(reading.value);
   window.latest = { at, kind: reading.kind, ...(reading.message ? { message: reading.message } : {}) };
   if (!usable) {
@@ -172,6 +178,7 @@ function addRatio(window: CheckWindow, check: Check, reading: Reading, covered: 
 function push(window: CheckWindow, sample: Sample, covered: number): void {
   window.samples.push(sample);
   if (window.samples.length > KEPT) window.samples.shift();
+  window.waited = 0;
   window.count++;
   window.sum += sample.value;
   window.coveredMs += covered;

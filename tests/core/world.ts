@@ -5,6 +5,7 @@ import type { ModelDeploymentStatus } from "../../src/api/modeldeployment-status
 import type { Decision } from "../../src/core/decide.ts";
 import { mayLead } from "../../src/core/phases.ts";
 import type { Check, Policy } from "../../src/core/policy.ts";
+import type { Snapshot } from "../../src/core/snapshot.ts";
 import { emptyWindow } from "../../src/core/window.ts";
 import { Stage } from "../../src/trial/stage.ts";
 
@@ -93,6 +94,7 @@ export class World extends Stage {
   }
 
   #note(decision: Decision, before: ModelDeploymentStatus): void {
+    this.#clockStepMs = 0;
     this.decisions.push(decision);
     for (const event of decision.events) this.events.push(`${event.reason}: ${event.note}`);
     if (!decision.changed) return;
@@ -100,6 +102,20 @@ export class World extends Stage {
     const to = decision.status.phase;
     if (to !== undefined && !mayLead(before.phase, to))
       throw new Error(`illegal step from ${before.phase} to ${to} by ${decision.acted?.rule}`);
+  }
+
+  #clockStepMs = 0;
+
+  /** The API server's clock, and the sources' with it, is set on or back: what takes its time takes it all the same. */
+  stepClock(ms: number): this {
+    this.now += ms;
+    this.#clockStepMs += ms;
+    for (const child of this.children.values()) child.readyAt += ms;
+    return this;
+  }
+
+  override snapshot(): Snapshot {
+    return { ...super.snapshot(), ...(this.#clockStepMs === 0 ? {} : { clockStepMs: this.#clockStepMs }) };
   }
 
   /** Another operator goes on: it has seen nothing, and its sources have no history. */

@@ -8,6 +8,8 @@ import { judgedFrom } from "../evidence.ts";
 interface Silent {
   check: string;
   since: number;
+  /** How long, ms: by the clock, but no longer than it was asked for, so that a clock which is set on or back makes no silence and hides none. */
+  silentMs: number;
   /** Intervals that have to pass before anybody is told, ms: a check that is asked once a day is not missing after ten minutes. */
   leastMs: number;
 }
@@ -22,14 +24,24 @@ function silenceOf(context: Context, { check, judgement, resumed }: Finding): Si
   const leastMs = 2 * check.intervalMs;
   const noted = before.missingData?.checks.includes(check.name) ? Date.parse(before.missingData.since) : undefined;
   const dark = judgement.verdict === "ProviderError" || judgement.verdict === "NoData";
+  // What this process has not seen the beginning of is as old as the status says.
+  const seen =
+    window && (!window.resumed || last !== undefined) ? (window.waited + 1) * check.intervalMs : Number.POSITIVE_INFINITY;
+  const silent = (since: number): Silent => {
+    const passed = Math.max(now - since, 0);
+    // It began before the clock was set back: then only what was seen tells how long it is.
+    const isBehind = now < since && Number.isFinite(seen);
+    return { check: check.name, since, silentMs: isBehind ? seen : Math.min(passed, seen), leastMs };
+  };
   // After a restart what was silent is so until it is heard.
-  if (dark || (resumed && noted !== undefined)) return { check: check.name, since: last ?? noted ?? now, leastMs };
+  if (dark || (resumed && noted !== undefined)) return silent(last ?? noted ?? now);
   const line = (before.checks ?? []).find((one) => one.name === check.name && one.revision === active.revision);
   const began = Math.max(judgedFrom(active, snapshot.policy), line?.verdict === "Insufficient" ? Date.parse(line.since) : now);
   const since = last ?? noted ?? began;
   const limit = Math.max(snapshot.policy.missingData.afterMs, leastMs);
-  if (now - since >= limit) return { check: check.name, since, leastMs };
-  context.wake.push(since + limit);
+  const found = silent(since);
+  if (found.silentMs >= limit) return found;
+  context.wake.push(now + limit - found.silentMs);
   return undefined;
 }
 
@@ -45,6 +57,8 @@ export const noteMissingData: Rule = {
   name: "note-missing-data",
   apply(context) {
     const { status, snapshot, now } = context;
+    const { afterMs, action } = snapshot.policy.missingData;
+    const limitOf = ({ leastMs }: Silent) => Math.max(afterMs, leastMs);
     // Nobody can measure what has no pods, and nobody needs to be woken for it.
     const scaledToZero = (snapshot.deployment.spec.replicas ?? 1) === 0;
     const critical = (context.active?.findings ?? []).filter((one) => one.check.severity === "Critical");
@@ -53,8 +67,7 @@ export const noteMissingData: Rule = {
       end(context);
       return undefined;
     }
-    const { afterMs, action } = snapshot.policy.missingData;
-    const overdue = silent.filter((one) => now - one.since >= Math.max(afterMs, one.leastMs));
+    const overdue = silent.filter((one) => one.silentMs >= limitOf(one));
     const alerted = status.missingData?.alerted || overdue.length > 0;
     const since = Math.min(...silent.map((one) => one.since));
     const checks = silent.map((one) => one.check).sort();
@@ -64,7 +77,7 @@ export const noteMissingData: Rule = {
       tell(context, "Warning", "MissingData", words, iso(since));
     }
     status.missingData = { since: iso(since), checks, ...(alerted ? { alerted: true } : {}) };
-    context.wake.push(...silent.map((one) => one.since + Math.max(afterMs, one.leastMs)));
+    context.wake.push(...silent.map((one) => now + limitOf(one) - one.silentMs));
     return undefined;
   },
 };
