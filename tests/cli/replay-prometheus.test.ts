@@ -3,12 +3,12 @@
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Io } from "../../src/cli/io.ts";
 import { run } from "../../src/cli/program.ts";
+import { freePort } from "../support/free-port.ts";
 
 const installed = ["prometheus", "promtool"].every((name) => spawnSync(name, ["--version"]).status === 0);
 
@@ -51,14 +51,6 @@ spec:
       breach: { count: 3, of: 5 }
       severity: Critical
 `;
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address ? address.port : 0;
-}
 
 describe.runIf(installed)("replay from a real Prometheus", () => {
   const folder = mkdtempSync(join(tmpdir(), "rollguard-replay-"));

@@ -4,9 +4,9 @@
 import { describe, expect, test } from "vitest";
 import { position } from "../../src/core/confidence.ts";
 import { revisionHash } from "../../src/core/hash.ts";
+import { Random } from "../support/random.ts";
 import { Broken } from "./invariants/promises.ts";
 import { Player, shorten } from "./player.ts";
-import { Random } from "./random.ts";
 import { anyStory, type Story } from "./stories.ts";
 import { World } from "./world.ts";
 

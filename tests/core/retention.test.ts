@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { prunable, type RecordNumbers } from "../../src/core/retention.ts";
-import { Random } from "./random.ts";
+import { Random } from "../support/random.ts";
 
 const DAY = 86_400_000;
 const NOW = Date.parse("2026-11-24T10:00:00Z");

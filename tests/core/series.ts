@@ -3,19 +3,15 @@
 
 import { position } from "../../src/core/confidence.ts";
 import { levelOf, newWatch, observe } from "../../src/core/detector.ts";
+import { Random } from "../support/random.ts";
 import { check } from "./world.ts";
 
 const DAY_MS = 86_400_000;
 
-/** Numbers between 0 and 1 (mulberry32, by T. Ettinger). */
+/** Numbers from 0 to below 1. */
 export function chance(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
+  const random = new Random(seed);
+  return () => random.next();
 }
 
 /** Requests that each fail with probability `rate`: says how many of the next `count` do. By gaps, since failures are rare. */

@@ -6,7 +6,7 @@ import { type Check, CheckSchema, type RollbackPolicySpec, RollbackPolicySpecSch
 import type { Layer } from "../../src/core/layers.ts";
 import type { Snapshot } from "../../src/core/snapshot.ts";
 import { policyProblems } from "../../src/core/valid.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../support/random.ts";
 
 export const VERSIONS = ["v1", "v2", "v3", "v4", "v5", "v6"] as const;
 /** Whatever version serves, or is the candidate, when the act comes. */

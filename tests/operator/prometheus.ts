@@ -2,12 +2,12 @@
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sleep, systemClock } from "../../src/clock.ts";
 import type { Pod } from "../../src/kube/objects.ts";
 import { RESOURCES } from "../../src/kube/resources.ts";
+import { freePort } from "../support/free-port.ts";
 import type { Bed } from "./harness.ts";
 
 export const prometheusInstalled = spawnSync("prometheus", ["--version"]).status === 0;
@@ -121,12 +121,4 @@ export class Prometheus {
 
 function hasEnded(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address ? address.port : 0;
 }

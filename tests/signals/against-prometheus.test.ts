@@ -2,7 +2,6 @@
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
@@ -10,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { PRESET_MEASURES_OF, PRESET_SERVERS } from "../../src/api/reasons.ts";
 import { presetOf } from "../../src/core/presets.ts";
 import type { PodTarget, Query, Source } from "../../src/signals/types.ts";
+import { freePort } from "../support/free-port.ts";
 import { serve } from "./server.ts";
 import { pod, ratio, scalar, source, VARIABLES } from "./support.ts";
 
@@ -211,14 +211,6 @@ describe.runIf(installed)("the same queries on the same targets, by Prometheus a
     expect(spoiled.at(-1)?.kind).toBe("TooManySeries");
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address ? address.port : 0;
-}
 
 async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;

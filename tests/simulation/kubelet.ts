@@ -2,7 +2,7 @@
 
 import type { ApiServer } from "../../src/sandbox/apiserver/index.ts";
 import { NODES, PODS, type Pod, timestamp, withCondition } from "../../src/sandbox/controllers/kinds.ts";
-import type { Random } from "../core/random.ts";
+import type { Random } from "../support/random.ts";
 import type { WorldClock } from "./clock.ts";
 import type { Fate } from "./plan.ts";
 import type { Commit } from "./state.ts";

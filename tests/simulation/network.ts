@@ -4,7 +4,7 @@
 import type { Dispatcher } from "undici";
 import { parsePath, type ResourcePath } from "../../src/sandbox/apiserver/http.ts";
 import type { ApiResponse, ApiServer } from "../../src/sandbox/apiserver/index.ts";
-import type { Random } from "../core/random.ts";
+import type { Random } from "../support/random.ts";
 import type { ProcessClock, WorldClock } from "./clock.ts";
 import { Pipe } from "./pipe.ts";
 

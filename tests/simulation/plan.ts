@@ -1,7 +1,7 @@
 // A run as data: what people do and when, what the models are like, what goes wrong and when. One seed makes one plan, and a plan is
 // all that a run depends on, so that a failing one can be made shorter and run again.
 
-import { Random } from "../core/random.ts";
+import { Random } from "../support/random.ts";
 import { FAULTS, type FaultKind } from "./faults.ts";
 
 /** What the content of a version or template does when it runs. */

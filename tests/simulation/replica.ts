@@ -5,7 +5,7 @@ import { connect } from "../../src/kube/client.ts";
 import type { Logger } from "../../src/log.ts";
 import { Health } from "../../src/server/health.ts";
 import { createMetrics } from "../../src/telemetry.ts";
-import type { Random } from "../core/random.ts";
+import type { Random } from "../support/random.ts";
 import { ProcessClock, type WorldClock } from "./clock.ts";
 import type { Caller, Network } from "./network.ts";
 import type { Source } from "./source.ts";

@@ -9,7 +9,7 @@ import { ApiServer, type Change } from "../../src/sandbox/apiserver/index.ts";
 import { startControllers } from "../../src/sandbox/controllers/index.ts";
 import { PODS, type Pod } from "../../src/sandbox/controllers/kinds.ts";
 import { createNode } from "../../src/sandbox/node/node.ts";
-import { Random } from "../core/random.ts";
+import { Random } from "../support/random.ts";
 import { WorldClock } from "./clock.ts";
 import { FAULTS, type FaultKind } from "./faults.ts";
 import { Kubelet } from "./kubelet.ts";

@@ -43,42 +43,20 @@ export const init = (name: string, state: object, restartCount = 0) => ({
 export const fetched = (exitCode: number, reason: string, message: string) =>
   init("rollguard-fetch", { terminated: { exitCode, reason: "Error", message: JSON.stringify({ reason, message }) } }, 1);
 
-export const own = (state: string, seen: string, reason: FaultReason, pod: Record<string, unknown>, why?: string): FaultRow => ({
-  state,
-  seen,
-  pod,
-  consequence: "Quarantine",
-  reason,
-  ...(why ? { why } : {}),
-});
-export const cluster = (
-  state: string,
-  seen: string,
-  reason: StalledReason,
-  pod: Record<string, unknown>,
-  why?: string,
-): FaultRow => ({
-  state,
-  seen,
-  pod,
-  consequence: "Stalled",
-  reason,
-  ...(why ? { why } : {}),
-});
-export const wait = (
-  state: string,
-  seen: string,
-  reason: StalledReason,
-  pod: Record<string, unknown>,
-  why?: string,
-): FaultRow => ({
-  state,
-  seen,
-  pod,
-  consequence: "Wait",
-  reason,
-  ...(why ? { why } : {}),
-});
+/** How rows of one consequence are made, from the reasons that it may have. */
+const rowOf =
+  <R extends FaultRow["reason"]>(consequence: Consequence) =>
+  (state: string, seen: string, reason: R, pod: Record<string, unknown>, why?: string): FaultRow => ({
+    state,
+    seen,
+    pod,
+    consequence,
+    reason,
+    ...(why ? { why } : {}),
+  });
+export const own = rowOf<FaultReason>("Quarantine");
+export const cluster = rowOf<StalledReason>("Stalled");
+export const wait = rowOf<StalledReason>("Wait");
 export const refused = (state: string, reason: StalledReason, failure: string): FaultRow => ({
   state,
   seen: "condition `ReplicaFailure` of the Deployment",

@@ -1,6 +1,6 @@
 // Randomness that is the same on every machine: one seed, one story.
 
-/** mulberry32: small, fixed, and good enough to pick what happens next. */
+/** mulberry32, by T. Ettinger: small, fixed, and good enough to pick what happens next. */
 export class Random {
   #state: number;
 
