@@ -74,6 +74,10 @@ export const PROMISES: Record<string, readonly Promised[]> = {
       "When active and candidate breach the same check, it is no fault of the candidate",
       "when active and candidate breach the same check, it is no fault of the candidate",
     ),
+    interplay(
+      "… also where the verdict of one comes later, and neither is quarantined for it",
+      "when active and candidate breach the same check, it is no fault of the candidate, whose verdict comes first or not",
+    ),
   ],
   "Phases and transitions": [
     properties(

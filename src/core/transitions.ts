@@ -92,11 +92,12 @@ function promotion({ promotedBy, overrode }: RolloutState): string {
 
 /**
  * Takes the share of a canary back, if the candidate has one: a decision about traffic, which plan() makes one write of.
- * Its pods drain from when only those of the active revision are left behind the Services.
+ * Its pods drain from when only those of the active revision are left behind the Services. Its judging begins anew with its traffic.
  */
 export function withdrawShare(context: Context): void {
-  const { rollout, active } = context.status;
+  const { rollout, active, candidate } = context.status;
   if (rollout?.step === undefined) return;
+  if (candidate) candidate.judgedFrom = iso(context.now);
   forgetSteps(rollout);
   delete rollout.promoted;
   context.status.decision = (context.status.decision ?? 0) + 1;

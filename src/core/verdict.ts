@@ -34,6 +34,8 @@ export interface Judgement {
   threshold?: string;
   /** What the breach is of: a breached comparison alone only holds while guarding, unless the policy says otherwise. */
   beyond?: "Threshold" | "Baseline";
+  /** Of a breach: the times of the first and the last of its bad samples, ms epoch, and the limits that they lie beyond. */
+  breach?: { from: number; to: number; limits: Threshold };
   /** Conclusive samples among the newest ones that are kept (100 at most; the API allows no larger `of`). */
   conclusive: number;
   /** Time that they cover, ms. */
@@ -227,7 +229,8 @@ export function judge(check: Check, window: CheckWindow | undefined, baseline: B
     }
     const byThreshold = together.filter((entry) => entry.finding?.beyond === "Threshold").length;
     const beyond = byThreshold >= check.breach.count ? "Threshold" : "Baseline";
-    const proof = proofOf(check, window, beyond, (beyond === "Threshold" ? check.threshold : limits) ?? {}, stage);
+    const passed = (beyond === "Threshold" ? check.threshold : limits) ?? {};
+    const proof = proofOf(check, window, beyond, passed, stage);
     const words = `${counted} beyond the ${beyond.toLowerCase()}`;
     if (!proof.proven)
       return {
@@ -239,7 +242,9 @@ export function judge(check: Check, window: CheckWindow | undefined, baseline: B
       };
     const value = bad.at(-1)?.sample.value;
     const measured = value === undefined ? {} : { value };
-    return { ...progress, ...measured, verdict: "Breached", beyond, conclusive: count, message: words + proof.words };
+    const [from = since, to = from] = [together[0]?.sample.at, together.at(-1)?.sample.at];
+    const breach = { from, to, limits: passed };
+    return { ...progress, ...measured, verdict: "Breached", beyond, breach, conclusive: count, message: words + proof.words };
   }
   const short = tooFew(check, window, count, found.at(-1)?.finding === undefined);
   if (short) return { ...progress, verdict: "Insufficient", conclusive: count, ...short };

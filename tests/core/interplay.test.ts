@@ -59,6 +59,117 @@ describe("a person's rollback while Recreate has made room", () => {
   );
 });
 
+describe("when active and candidate breach the same check, it is no fault of the candidate, whose verdict comes first or not", () => {
+  /** A share of failures of a hundred requests, the same at each sample. */
+  const failing = (percent: number) => ({
+    kind: "Value" as const,
+    value: percent / 100,
+    numerator: percent,
+    denominator: 100,
+  });
+  const ratio = (more: object = {}) =>
+    check({
+      kind: "Ratio",
+      threshold: { max: 0.02 },
+      minSamples: 50,
+      confidence: 0.95,
+      poolMs: 10_000,
+      fingerprint: "ratio",
+      ...more,
+    });
+  /** v2 has half of the traffic, and nothing was bad yet. */
+  const shared = (step: number, checks = [ratio(), available]) => {
+    const world = proven(canary);
+    world.policy = policy({ checks });
+    world.measure = () => failing(1);
+    world.run(10_000).pin("v2");
+    return atStep(world, step);
+  };
+  const verdict = (world: World, revision: number) =>
+    world.status.checks?.find((one) => one.name === "error-ratio" && one.revision === revision)?.verdict;
+
+  test("the change detector of the active one is below its level still: the candidate is held, and goes on when it is over", () => {
+    const world = shared(0);
+    world.measure = () => failing(4);
+    let early = 0;
+    for (let i = 0; i < 40; i++) {
+      world.run(500);
+      if (verdict(world, 2) === "Breached" && verdict(world, 1) !== "Breached") early++;
+    }
+    // Or there would be nothing to show.
+    expect(early).toBeGreaterThan(0);
+    expect(world.status.quarantine ?? []).toEqual([]);
+    expect(world.status).toMatchObject({ candidate: { version: "v2" }, rollout: { step: 0 } });
+    expect(world.last?.held).toContainEqual(expect.objectContaining({ rule: "candidate-failed", reason: "CommonBreach" }));
+    world.measure = () => failing(0);
+    world.run(300_000);
+    expect(world.status).toMatchObject({ phase: "Guarding", active: { version: "v2", standing: "Proven" } });
+  });
+
+  test("the samples of the active one come half an interval later: the candidate is held", () => {
+    const world = shared(1, [check(), available]);
+    const begun = world.now;
+    // The candidate's third bad sample comes before the active one's third.
+    world.measure = (_check, version) => (version === "v2" || world.now > begun + 1000 ? bad : good);
+    world.run(30_000);
+    expect(world.status.quarantine ?? []).toEqual([]);
+    expect(world.status.candidate?.version).toBe("v2");
+  });
+
+  test("what is worse than the active one is rejected as soon as ever, also where that one has a bad sample now and then", () => {
+    const took = (now: number) => {
+      const world = shared(0);
+      let asked = 0;
+      const begun = world.now;
+      world.measure = (_check, version) => failing(version === "v2" ? 8 : asked++ % 4 === 0 ? now : 1);
+      while (world.status.candidate && world.now < begun + 60_000) world.run(500);
+      expect(world.status.quarantine?.map((one) => one.version)).toEqual(["v2"]);
+      return world.now - begun;
+    };
+    expect(took(3)).toBe(took(1));
+  });
+
+  test("a silent active one excuses nothing", () => {
+    const world = shared(0);
+    world.measure = (_check, version) => (version === "v2" ? failing(8) : { kind: "Empty" });
+    world.run(30_000);
+    expect(world.status.quarantine?.map((one) => one.version)).toEqual(["v2"]);
+  });
+
+  test("a comparison with what was measured before is worse for both: the candidate is held", () => {
+    const relative = check({ threshold: undefined, baseline: { from: "LastHealthy", maxIncreasePercent: 50, guard: "Hold" } });
+    const world = shared(1, [relative, available]);
+    world.measure = () => ({ kind: "Value", value: 0.05 });
+    world.run(30_000);
+    expect(world.status.quarantine ?? []).toEqual([]);
+    expect(world.status.candidate?.version).toBe("v2");
+  });
+
+  test("the active one is judged by its own rules: the traffic goes back, neither is quarantined, and the candidate goes on after it", () => {
+    const world = proven(canary).pin("v2").run(90_000) as World;
+    expect(world.status).toMatchObject({ phase: "Guarding", active: { version: "v2" } });
+    atStep(world.pin("v3"), 1);
+    world.measure = (_check, version) => (version === "v1" ? good : bad);
+    while (world.status.active?.version !== "v1") world.run(500);
+    world.run(500);
+    world.measure = () => good;
+    world.run(60_000);
+    expect(world.story()).toContainEqual("4 Return v1 Verified");
+    expect(world.status.quarantine ?? []).toEqual([]);
+    world.run(120_000);
+    expect(world.status).toMatchObject({ phase: "Guarding", active: { version: "v3", standing: "Proven" } });
+    expect(world.traffic.map((one) => one.version)).toEqual(["v1", "v2", "v1", "v3"]);
+  });
+
+  test("a candidate that does well shows that the active one has a fault of its own: that is quarantined", () => {
+    const world = proven(canary).pin("v2").run(90_000) as World;
+    atStep(world.pin("v3"), 1);
+    world.measure = only("v2");
+    world.run(60_000);
+    expect(world.status.quarantine?.map((one) => one.version)).toEqual(["v2"]);
+  });
+});
+
 describe("a promotion that waits", () => {
   test("a canary that breaches is set back although its next step was promoted and is held by a pause", () => {
     const world = atStep(proven(canary).pin("v2"), 0);

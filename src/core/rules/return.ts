@@ -1,6 +1,7 @@
 // Returning traffic: when the active revision is breached or revoked, and while a return is under way.
 
 import type { Initiator } from "../../api/modeldeployment-status.ts";
+import { isShared } from "../common.ts";
 import { acted, type Context, elapsed, held, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
 import { account, breaches, describe, type Finding, nameOf } from "../evidence.ts";
 import { verifyGate } from "../gates.ts";
@@ -160,7 +161,8 @@ export function beginReturn(context: Context, found: readonly Finding[], approve
     warm: choice.warm,
     ...(approver ? { initiator: approver } : {}),
   });
-  quarantine(context, active, "Breached", breached);
+  // What a candidate measures as badly at the same time is no fault of this one's content either.
+  if (!own.every((one) => isShared(one, snapshot, context.candidate))) quarantine(context, active, "Breached", breached);
   takeTarget(context, choice.target, choice.warm);
   return acted("RollingBack", message);
 }

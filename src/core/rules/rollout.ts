@@ -4,6 +4,7 @@ import { parseDuration } from "../../api/common.ts";
 import { BAKE_STARVED_FACTOR } from "../../api/defaults.ts";
 import type { Initiator } from "../../api/modeldeployment-status.ts";
 import { canaryOf, candidateSize, hasShare, stepsLeft } from "../canary.ts";
+import { isShared } from "../common.ts";
 import { acted, type Context, elapsed, held, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
 import { account, breaches, type Finding, judgingSince, nameOf } from "../evidence.ts";
 import { childFault, FETCH_CONTAINER, lateFault } from "../faults.ts";
@@ -98,14 +99,14 @@ export const candidateFailed: Rule = {
       return reject(context, "ProbeFailed", snapshot.probe.message);
     }
     const found = breaches(context.candidate);
-    const also = new Set(breaches(context.active).map((one) => one.check.name));
-    const own = found.find((one) => !also.has(one.check.name));
+    // While a return is under way nothing comparable is measured; the candidate has no traffic, and gets none.
+    const own = returning(status) ? undefined : found.find((one) => !isShared(one, snapshot, context.active));
     if (own && snapshot.policy.mode === "Observe") return observed(context, own);
     // Who promotes it without traffic accepts what its checks say; a share that it has is taken back all the same.
     if (own && (!rollout.promoted || hasShare(status))) return reject(context, "CheckBreached", account(own));
     const late = overdue(context, fault ? { reason: fault.reason, message: fault.message } : undefined);
-    if (late || own || !found[0]) return late;
-    return held("CommonBreach", `${nameOf(found[0])} is breached on the active revision too: no fault of the candidate`);
+    if (late || own || !found[0] || returning(status)) return late;
+    return held("CommonBreach", `${nameOf(found[0])} is beyond its limit on the active revision too: no fault of the candidate`);
   },
 };
 
