@@ -5,18 +5,10 @@ import { afterEach, describe, expect, test } from "vitest";
 import type { SinkSpec } from "../../src/api/notifications.ts";
 import { systemClock } from "../../src/clock.ts";
 import { type Attempt, Webhook } from "../../src/notify/webhook.ts";
-import { answering, type Shape, serve, type TestServer } from "../signals/server.ts";
+import { answering, closeServers, type Shape, serve, started } from "../signals/server.ts";
 import { sink } from "./support.ts";
 
-const servers: TestServer[] = [];
-async function started(listener: Parameters<typeof serve>[0], tls?: Parameters<typeof serve>[1]): Promise<TestServer> {
-  const server = await serve(listener, tls);
-  servers.push(server);
-  return server;
-}
-afterEach(async () => {
-  for (const server of servers.splice(0)) await server.close();
-});
+afterEach(closeServers);
 
 const MESSAGE = { contentType: "application/cloudevents+json; charset=utf-8", body: '{"specversion":"1.0"}' };
 

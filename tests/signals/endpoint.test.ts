@@ -4,18 +4,10 @@ import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Reading, SourceSpec } from "../../src/signals/types.ts";
 import { answerQueries } from "../support/queries.ts";
-import { answering, serve, type TestServer } from "./server.ts";
+import { answering, closeServers, started, type TestServer } from "./server.ts";
 import { one, ratio, scalar, source, VARIABLES } from "./support.ts";
 
-const servers: TestServer[] = [];
-async function started(listener: Parameters<typeof serve>[0], tls?: Parameters<typeof serve>[1]): Promise<TestServer> {
-  const server = await serve(listener, tls);
-  servers.push(server);
-  return server;
-}
-afterEach(async () => {
-  for (const server of servers.splice(0)) await server.close();
-});
+afterEach(closeServers);
 
 async function readOnce(spec: SourceSpec, query = scalar("up"), secrets: Record<string, string> = {}): Promise<Reading> {
   const asked = source(spec, {
@@ -137,10 +129,11 @@ describe("an address that can't be used is an Error that says so, and asks nobod
 
 /** A server that answers each query by name: `denominator` → its result, or nothing. */
 async function byQuery(results: Record<string, string | undefined>, at = Date.now() / 1000): Promise<TestServer> {
-  return started((_req, res) => {
-    const last = servers.at(-1)?.requests.at(-1);
+  const server: TestServer = await started((_req, res) => {
+    const last = server.requests.at(-1);
     res.end(answerQueries(last?.body ?? "", at * 1000, (text) => [results[text] ?? []].flat()));
   });
+  return server;
 }
 
 describe("a ratio", () => {

@@ -1,18 +1,14 @@
 // One source's trouble is its own, and the same question is asked once.
 
 import { afterEach, describe, expect, it } from "vitest";
-import { answering, serve, type TestServer } from "./server.ts";
+import { answering, closeServers, started } from "./server.ts";
 import { one, pod, scalar, source } from "./support.ts";
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+  for (const cleanup of cleanups.splice(0)) cleanup();
+  await closeServers();
 });
-async function started(...args: Parameters<typeof serve>): Promise<TestServer> {
-  const server = await serve(...args);
-  cleanups.push(() => server.close());
-  return server;
-}
 function opened(...args: Parameters<typeof source>) {
   const asked = source(...args);
   cleanups.push(() => asked.close());

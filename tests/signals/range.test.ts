@@ -5,19 +5,14 @@ import type { Query, Reading, Source } from "../../src/signals/types.ts";
 import { answerQueries } from "../support/queries.ts";
 import { ANSWERS } from "./answers.ts";
 import type { AnswerCase } from "./answers-transport.ts";
-import { answering, type Shape, serve, type TestServer } from "./server.ts";
+import { answering, closeServers, type Shape, serve, started, type TestServer } from "./server.ts";
 import { ratio, scalar, source, success } from "./support.ts";
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+  for (const cleanup of cleanups.splice(0)) cleanup();
+  await closeServers();
 });
-
-async function started(...args: Parameters<typeof serve>): Promise<TestServer> {
-  const server = await serve(...args);
-  cleanups.push(() => server.close());
-  return server;
-}
 
 function opened(server: TestServer, deps: Parameters<typeof source>[1] = {}): Source {
   const asked = source({ type: "Prometheus", address: server.url, timeout: "400ms" }, { gatherMs: 1, ...deps });

@@ -104,3 +104,16 @@ export function answering(shape: Shape): RequestListener {
     }
   };
 }
+
+const open: TestServer[] = [];
+
+/** One that `closeServers` ends, which a test does after each of its cases. */
+export async function started(...args: Parameters<typeof serve>): Promise<TestServer> {
+  const server = await serve(...args);
+  open.push(server);
+  return server;
+}
+
+export async function closeServers(): Promise<void> {
+  for (const server of open.splice(0)) await server.close();
+}
