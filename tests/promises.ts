@@ -128,7 +128,11 @@ export const PROMISES: Record<string, readonly Promised[]> = {
       "… and cooldown and budget go on from them, too",
       "… and so do cooldown and budget: making it again is no way around them",
     ),
-    hands("An edit of our fields is undone", "$what is put right"),
+    hands("An edit of our fields is undone and named in an event", "$what is put right"),
+    hands(
+      "… and what we decided ourselves is no edit",
+      "our own decisions are no edits, also where the cache is behind: a rollout, a return, a scale",
+    ),
     hands(
       "Other writers' fields are left alone",
       "other writers' fields are left alone: labels, an HPA's annotation, also through a rollback",

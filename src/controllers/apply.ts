@@ -6,6 +6,7 @@ import type { KubeClient } from "../kube/client.ts";
 import type { KubeObject } from "../kube/objects.ts";
 import { resourceOf } from "../kube/resources.ts";
 import type { Caches } from "./caches.ts";
+import type { Edits } from "./edits.ts";
 import { isControlledBy } from "./facts.ts";
 import { differences } from "./objects.ts";
 
@@ -19,6 +20,8 @@ export interface Executor {
   assertLeading(): void;
   /** What was applied to an object as it is without changing it: the same again would change nothing either. */
   settled: WeakMap<KubeObject, string>;
+  /** What others changed in our objects. */
+  edits: Edits;
 }
 
 /** Applies `wanted` where `live` differs; with the resource version of what it was compared with. */
@@ -34,7 +37,10 @@ export async function applyWhereDifferent(
     (await executor.client.find(resourceOf(wanted), { namespace: wanted.metadata.namespace, name: wanted.metadata.name }));
   if (present && !mayWrite(present, wanted, owner))
     throw new NameTaken(`${wanted.kind} ${wanted.metadata.name} exists and is not controlled by this ModelDeployment`);
-  if (present && differences(wanted, present).length === 0) return false;
+  if (present && differences(wanted, present).length === 0) {
+    executor.edits.remember(wanted, present);
+    return false;
+  }
   // Written otherwise than the server keeps it ("1024Mi", an empty value): seen once, not in every pass.
   const text = JSON.stringify(wanted);
   if (present && executor.settled.get(present) === text) return false;
@@ -43,6 +49,8 @@ export async function applyWhereDifferent(
   const object = resourceVersion === undefined ? wanted : { ...wanted, metadata: { ...wanted.metadata, resourceVersion } };
   const applied = await executor.client.apply(object, { fieldManager: FIELD_MANAGER, force: true, ...(lane ? { lane } : {}) });
   if (present && applied.metadata.resourceVersion === resourceVersion) executor.settled.set(present, text);
+  else if (present) executor.edits.undone(wanted, present);
+  executor.edits.remember(wanted, applied);
   return true;
 }
 

@@ -16,6 +16,7 @@ import { WorkQueue } from "../workqueue/queue.ts";
 import { runWorkers } from "../workqueue/worker.ts";
 import type { Executor } from "./apply.ts";
 import { Caches } from "./caches.ts";
+import { Edits } from "./edits.ts";
 import { Memory } from "./memory.ts";
 import { reconcileNamed } from "./named.ts";
 import { Notifications } from "./notifications.ts";
@@ -215,7 +216,7 @@ async function lead(
       for (const key of keys) queue.addUrgent(key);
     },
   });
-  const executor: Executor = { client, caches, assertLeading, settled: new WeakMap() };
+  const executor: Executor = { client, caches, assertLeading, settled: new WeakMap(), edits: new Edits(events) };
   const reconciler = new Reconciler({
     ...executor,
     clock,

@@ -28,6 +28,7 @@ async function applyService(
       { metadata: { resourceVersion }, spec: { ports: wanted.spec.ports } },
       { fieldManager: FIELD_MANAGER, ...(lane ? { lane } : {}) },
     );
+    if (live) executor.edits.undone(wanted, live);
   }
   await applyWhereDifferent(executor, wanted, present, owner, lane);
 }

@@ -2,7 +2,7 @@
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { ResourceId, StoredObject } from "../../src/sandbox/api.ts";
-import { IDS } from "./simulated.ts";
+import { IDS, type Simulation } from "./simulated.ts";
 import { atRest, begin, closeAll, endOf, guarding, guardingTwo, mainJob, pinned, prepare, touch, writesFrom } from "./story.ts";
 
 beforeEach(() => {
@@ -56,17 +56,19 @@ describe("at rest", () => {
 
 describe("foreign hands", () => {
   type Loose = StoredObject & { spec: Record<string, unknown> };
-  const cases: { what: string; id: ResourceId; name: string; edit?: (live: Loose) => Loose }[] = [
+  const cases: { what: string; id: ResourceId; name: string; edit?: (live: Loose) => Loose; path?: string }[] = [
     {
       what: "a Service selector that is edited",
       id: IDS.services,
       name: "toy",
+      path: "spec.selector",
       edit: (live) => ({ ...live, spec: { ...live.spec, selector: { app: "else" } } }),
     },
     {
       what: "a Service selector that is pointed at another revision",
       id: IDS.services,
       name: "toy",
+      path: "spec.selector",
       edit: (live) => ({
         ...live,
         spec: { ...live.spec, selector: { "rollguard.dev/deployment": "toy", "rollguard.dev/revision": "1" } },
@@ -76,24 +78,28 @@ describe("foreign hands", () => {
       what: "a port of the Service that is edited",
       id: IDS.services,
       name: "toy",
+      path: "spec.ports",
       edit: (live) => ({ ...live, spec: { ...live.spec, ports: [{ name: "http", port: 81, targetPort: "http" }] } }),
     },
     {
       what: "a preview Service that is edited",
       id: IDS.services,
       name: "toy-preview",
+      path: "spec.ports",
       edit: (live) => ({ ...live, spec: { ...live.spec, ports: [{ name: "http", port: 81, targetPort: "http" }] } }),
     },
     {
       what: "an active child that is scaled to nothing",
       id: IDS.children,
       name: "toy-r2",
+      path: "spec.replicas",
       edit: (live) => ({ ...live, spec: { ...live.spec, replicas: 0 } }),
     },
     {
       what: "a child whose image is edited",
       id: IDS.children,
       name: "toy-r2",
+      path: "spec.template.spec.containers[0].image",
       edit: (live) => {
         const edited = structuredClone(live) as Loose & { spec: { template: { spec: { containers: { image: string }[] } } } };
         for (const container of edited.spec.template.spec.containers) container.image = "else:2";
@@ -106,7 +112,7 @@ describe("foreign hands", () => {
     { what: "a standby that is deleted", id: IDS.children, name: "toy-r1" },
   ];
 
-  test.each(cases)("$what is put right", async ({ id, name, edit }) => {
+  test.each(cases)("$what is put right", async ({ id, name, edit, path }) => {
     const simulation = await guardingTwo();
     const ours = (object: StoredObject) => JSON.stringify((object as Loose).spec, ignoreAddresses);
     const before = ours(simulation.get(id, name));
@@ -119,6 +125,36 @@ describe("foreign hands", () => {
     expect(now).toEqual(end);
     const status = simulation.deployment()?.status;
     expect([status?.phase, status?.readyReplicas]).toEqual(["Guarding", 2]);
+    // What was edited is named; what is gone is only made again.
+    expect(edits(simulation)).toEqual(
+      edit ? [expect.stringContaining(`${name}: what somebody else changed was put back: ${path}`)] : [],
+    );
+  });
+
+  test("two that fight over a field are told as something that goes on, and of a restart in between nothing is told anew", async () => {
+    const simulation = await guardingTwo();
+    for (let i = 0; i < 5; i++) {
+      const live = simulation.get(IDS.children, "toy-r2") as Loose;
+      simulation.server.update(IDS.children, { ...live, spec: { ...live.spec, replicas: 7 } });
+      await simulation.clock.advance(3000);
+      if (i !== 2) continue;
+      simulation.running().kill();
+      simulation.operator();
+      await simulation.clock.advance(30_000);
+    }
+    expect(simulation.get(IDS.children, "toy-r2").spec?.replicas).toBe(2);
+    expect(edits(simulation)).toEqual([
+      expect.stringContaining("toy-r2: what somebody else changed was put back: spec.replicas"),
+    ]);
+  });
+
+  test("our own decisions are no edits, also where the cache is behind: a rollout, a return, a scale", async () => {
+    const simulation = begin();
+    await mainJob(simulation);
+    await simulation.apply(pinned("v2", { replicas: 3 }));
+    await atRest(simulation);
+    expect(simulation.get(IDS.children, "toy-r1").spec?.replicas).toBe(3);
+    expect(edits(simulation)).toEqual([]);
   });
 
   test("other writers' fields are left alone: labels, an HPA's annotation, also through a rollback", async () => {
@@ -207,6 +243,18 @@ describe("foreign hands", () => {
     expect(written()).toEqual([]);
   });
 });
+
+/** What events say of edits that were undone. */
+function edits(simulation: Simulation): string[] {
+  const events = simulation.server.list(IDS.events, "default") as unknown as {
+    reason: string;
+    note: string;
+    regarding: object;
+  }[];
+  const found = events.filter((event) => event.reason === "EditUndone");
+  for (const event of found) expect(event.regarding).toMatchObject({ kind: "ModelDeployment", name: "toy" });
+  return found.map((event) => event.note);
+}
 
 /** A Service that is made again gets another address. */
 function ignoreAddresses(key: string, value: unknown): unknown {
