@@ -37,6 +37,7 @@ const phases = of("core/phases.test.ts");
 const stalls = of("core/stalls.test.ts");
 const interplay = of("core/interplay.test.ts");
 const content = of("operator/content.test.ts");
+const identity = of("operator/identity.test.ts");
 const real = of("operator/main-job.test.ts");
 const routes = of("operator/canary.test.ts");
 const restart = of("operator/restart.test.ts");
@@ -113,15 +114,30 @@ export const PROMISES: Record<string, readonly Promised[]> = {
   ],
   "What a revision is": [
     properties("The hash is fixed by golden values", "is fixed by golden values"),
-    properties("It covers what would run and nothing else", "covers what would run and nothing else"),
+    identity("It covers what would run", "the hash covers what would run"),
+    identity(
+      "… and nothing else: bad weights under a new name are the same, a label change redeploys nothing",
+      "and nothing else: bad weights under a new name are still the same, and a label change redeploys nothing",
+    ),
+    pins("Bad weights under a new name are still quarantined", "bad weights under a new name are still quarantined"),
     content("ConfigMaps travel with the revision", "the ConfigMaps that the template names travel with the revision"),
     real(
       "… and come back with it, also when Git changed the original",
       "the ConfigMaps that the template names come back with the revision, also when Git changed the original",
     ),
+    content("Secrets are neither read nor copied", "Secrets are neither read nor copied: what names them stays as it is"),
+    kept(
+      "The rendered template is kept and never rendered again: upgrading the operator restarts no model",
+      "the rendered template is kept and never rendered again: another operator's fetch image restarts no model, and a return brings the old one back",
+    ),
     requests("The target survives the deletion of its ModelVersion", "the version of the target: the target survives it"),
+    pins(
+      "The same hash is the same number; it stays proven, and bakes again when it is pinned again",
+      "it stays proven, and bakes again when it is pinned again",
+    ),
+    pins("Numbers are never used twice for a name", "numbers are never used twice for a name"),
     requests(
-      "Numbers are never used twice for a name, also not after it was deleted and made again",
+      "… also not after it was deleted and made again",
       "a deployment, and making it again: revisions and sequences go on from the records",
     ),
     requests(
@@ -141,6 +157,10 @@ export const PROMISES: Record<string, readonly Promised[]> = {
     job(
       "While nothing was ever proven, the last active one that did not breach is the standby",
       "while nothing was ever proven, the last active revision that did not breach is the target, marked unproven",
+    ),
+    kept(
+      "… and keeps its Deployment and its ControllerRevision",
+      "while nothing was ever proven, the last active one that did not breach keeps its Deployment and its ControllerRevision",
     ),
     kept("A quarantine entry that matches the pin is never dropped", "a quarantine entry that matches the pin is never dropped"),
     pins(

@@ -72,6 +72,21 @@ describe("the ConfigMaps that the template names travel with the revision", () =
     expect(text).not.toContain('"settings"');
   });
 
+  test("Secrets are neither read nor copied: what names them stays as it is", () => {
+    const secret = { name: "settings" };
+    const spec = {
+      containers: [
+        {
+          ...server,
+          envFrom: [{ secretRef: secret }],
+          env: [{ name: "A", valueFrom: { secretKeyRef: { ...secret, key: "a" } } }],
+        },
+      ],
+      volumes: [{ name: "v", secret: { secretName: "settings" } }],
+    };
+    expect(configMapsOf({ spec })).toEqual([]);
+  });
+
   const container = {
     name: "server",
     image: "toy:1",
@@ -116,6 +131,13 @@ describe("the ConfigMaps that the template names travel with the revision", () =
       "2 Superseded",
     );
     expect([dataOf(simulation, "toy-r1-settings"), dataOf(simulation, "toy-r3-settings")]).toEqual(["old", "new"]);
+    for (const name of ["toy-r1-settings", "toy-r3-settings"]) {
+      const copy = simulation.server.get(MAPS, "default", name);
+      expect(copy).toMatchObject({
+        immutable: true,
+        metadata: { ownerReferences: [{ kind: "ModelDeployment", controller: true }] },
+      });
+    }
   });
 
   test("a copy that a foreign hand deleted is made again from the same content", async () => {

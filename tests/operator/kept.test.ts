@@ -8,7 +8,7 @@ import type { KnownRevision } from "../../src/core/snapshot.ts";
 import { closeReturn, openReturn, quarantine } from "../../src/core/transitions.ts";
 import { check, policy, proven, type World } from "../core/world.ts";
 import { IDS, type Simulation } from "./simulated.ts";
-import { atRest, closeAll, guarding, pinned, version } from "./story.ts";
+import { atRest, begin, closeAll, guarding, pinned, prepare, version, writesFrom } from "./story.ts";
 
 afterEach(closeAll);
 
@@ -33,6 +33,53 @@ test("the newest ten proven ones keep their ControllerRevision", { timeout: 120_
   }
   await atRest(simulation);
   expect(kept(simulation)).toEqual([3, 4, 5, 6, 7, 8, 9, 10, 11, 12].map((revision) => `toy-r${revision}`));
+});
+
+test("the rendered template is kept and never rendered again: another operator's fetch image restarts no model, and a return brings the old one back", async () => {
+  const fetched = (name: string) => {
+    const made = version(name) as { spec: { artifact: object } };
+    return { ...made, spec: { ...made.spec, artifact: { ...made.spec.artifact, load: "Fetch" } } };
+  };
+  const simulation = begin();
+  simulation.errorShare = () => 0.01;
+  await prepare(simulation);
+  for (const name of ["f1", "f2"]) await simulation.apply(fetched(name));
+  await simulation.apply(pinned("f1"));
+  await simulation.until("proven", ({ status }) => status?.phase === "Guarding");
+  await atRest(simulation);
+  const image = (name: string) => {
+    const { template } = simulation.get(IDS.children, name).spec as {
+      template: { spec: { initContainers: { name: string; image: string }[] } };
+    };
+    return template.spec.initContainers.find((one) => one.name === "rollguard-fetch")?.image;
+  };
+  expect(image("toy-r1")).toBe("rollguard");
+  simulation.running().kill();
+  simulation.operator({ fetchImage: "rollguard:next" });
+  const written = writesFrom(simulation);
+  await simulation.clock.advance(60_000);
+  expect(written().filter((name) => name !== "PUT modeldeployments toy status")).toEqual([]);
+  await simulation.apply(pinned("f2"));
+  await simulation.until("proven", ({ status }) => status?.lastHealthy?.version === "f2" && status.phase === "Guarding");
+  expect([image("toy-r1"), image("toy-r2")]).toEqual(["rollguard", "rollguard:next"]);
+  simulation.errorShare = (revision) => (revision === 2 ? 0.5 : 0.01);
+  await simulation.until("returned", ({ status }) => status?.phase === "RolledBack");
+  expect(image("toy-r1")).toBe("rollguard");
+});
+
+test("while nothing was ever proven, the last active one that did not breach keeps its Deployment and its ControllerRevision", async () => {
+  const simulation = begin();
+  // Nothing is proven without samples.
+  simulation.errorShare = () => undefined;
+  await prepare(simulation);
+  await simulation.apply(pinned("v1"));
+  await simulation.until("baking", ({ status }) => status?.phase === "Baking");
+  await simulation.apply(pinned("v2"));
+  await simulation.until("baking", ({ status }) => status?.active?.version === "v2");
+  await atRest(simulation);
+  expect(simulation.deployment()?.status?.standby).toMatchObject({ version: "v1", standing: "Unproven" });
+  expect(kept(simulation)).toEqual(["toy-r1", "toy-r2"]);
+  expect(simulation.get(IDS.children, "toy-r1").spec?.replicas).toBe(2);
 });
 
 /** What the rules work on, over the status of a world. */

@@ -111,7 +111,7 @@ export class SimulatedOperator {
   #clock: ProcessClock;
   #dead = false;
 
-  constructor(simulation: Simulation, name: string, options: Pick<OperatorOptions, "namespaces"> = {}) {
+  constructor(simulation: Simulation, name: string, options: Partial<Pick<OperatorOptions, "namespaces" | "fetchImage">> = {}) {
     this.name = name;
     const { server } = simulation;
     const clock = new ProcessClock(simulation.clock);
@@ -248,7 +248,7 @@ export class Simulation {
     this.tester = connect({ clock, dispatcher: this.server.dispatcher(), userAgent: "tester", fieldManager: "tester" });
   }
 
-  operator(options?: Pick<OperatorOptions, "namespaces">): SimulatedOperator {
+  operator(options?: Partial<Pick<OperatorOptions, "namespaces" | "fetchImage">>): SimulatedOperator {
     const operator = new SimulatedOperator(this, `operator-${this.operators.length + 1}`, options);
     this.operators.push(operator);
     return operator;

@@ -158,6 +158,7 @@ export const newPin: Rule = {
       artifactDigest: pin.artifactDigest,
       since: iso(now),
       standing,
+      ...(known?.provenAt ? { provenAt: known.provenAt } : {}),
       judgedFrom: iso(now),
     };
     openRollout(context, candidate, previous && previous.version === pin.version && moved ? "ConfigChange" : "Pin");
