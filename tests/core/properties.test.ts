@@ -48,7 +48,7 @@ const AT_LEAST: Record<string, number> = {
   "a wide Service never selects a third revision": 1000,
   "with Recreate no two revisions have pods at once": 1000,
   "a policy layer never loosens": 50,
-  "VersionContentChanged ends only by a retry or a new pin": 5,
+  "VersionContentChanged ends only by a retry or a new pin": 1,
   "the stall of a failed return ends by health": 20,
 };
 

@@ -54,6 +54,13 @@ test("no default export, no state at module level", () => {
   expect(where(SOURCES, /^(export )?let \w+/gm, ["src/main.ts"])).toEqual([]);
 });
 
+test("README names each page of the docs", () => {
+  const named = read("README.md");
+  const pages = files("docs/*.md");
+  expect(pages.length).toBeGreaterThan(10);
+  expect(pages.filter((page) => !named.includes(`](${page})`))).toEqual([]);
+});
+
 test("at most ten direct dependencies at run time", () => {
   const { dependencies } = JSON.parse(read("package.json")) as { dependencies: Record<string, string> };
   expect(Object.keys(dependencies).length).toBeLessThanOrEqual(10);
