@@ -23,6 +23,8 @@ export interface OperatorOptions {
   context?: string | undefined;
   /** Absent: all namespaces. */
   namespaces?: string[] | undefined;
+  /** A file or folder of objects that belong to the cluster, in place of those of the API server. */
+  clusterObjects?: string | undefined;
   /** Where the Lease, the credentials of metric sources and the operator itself live. */
   operatorNamespace: string;
   /** False only where nobody else can run: two operators without a lease would both act. */
@@ -37,8 +39,8 @@ export interface OperatorOptions {
   workers: number;
   logLevel: LogLevel;
   logFormat: LogFormat;
-  /** Image of the init container that fetches weights. */
-  fetchImage: string;
+  /** Image of the init container that fetches weights; absent: that of the pod we run in, else OWN_IMAGE. */
+  fetchImage?: string | undefined;
   /** Its command in place of the image's own entry point. */
   fetchCommand?: string[] | undefined;
 }
@@ -88,6 +90,13 @@ export const SETTINGS: readonly Setting[] = [
     env: "ROLLGUARD_NAMESPACES",
     help: "namespaces to watch, separated by commas; with Roles instead of ClusterRoles the operator may see no others",
     fallback: "all",
+  },
+  {
+    key: "clusterObjects",
+    flag: "--cluster-objects <file>",
+    env: "ROLLGUARD_CLUSTER_OBJECTS",
+    help: "YAML file or folder with the MetricSources, ClusterRollbackPolicies and the RollguardConfig, read once; for an operator that may read nothing beyond its namespaces",
+    fallback: "those of the API server",
   },
   {
     key: "operatorNamespace",
@@ -149,8 +158,8 @@ export const SETTINGS: readonly Setting[] = [
     key: "fetchImage",
     flag: "--fetch-image <image>",
     env: "ROLLGUARD_FETCH_IMAGE",
-    help: "image of the init container that downloads and verifies weights; normally the operator's own, by digest",
-    fallback: OWN_IMAGE,
+    help: "image of the init container that downloads and verifies weights",
+    fallback: `the operator's own, in a cluster that of its pod, else ${OWN_IMAGE}`,
   },
   {
     key: "fetchCommand",
@@ -173,6 +182,7 @@ const OPTIONS = z.object({
   kubeconfig: word(4096).optional(),
   context: word(253).optional(),
   namespaces: z.preprocess(list(/[\s,]+/), z.array(namespace()).min(1, "must name at least one namespace").max(1000)).optional(),
+  clusterObjects: word(4096).optional(),
   operatorNamespace: namespace(),
   leaderElect: z.preprocess(boolean, z.boolean("must be true or false")),
   identity: word(253),
@@ -186,7 +196,7 @@ const OPTIONS = z.object({
   workers: z.preprocess(number, z.int("must be a whole number").min(1, "must be at least 1").max(256, "must be at most 256")),
   logLevel: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`),
   logFormat: z.enum(LOG_FORMATS, `must be one of ${LOG_FORMATS.join(", ")}`),
-  fetchImage: word(512),
+  fetchImage: word(512).optional(),
   fetchCommand: z.preprocess(list(/\s+/), z.array(z.string()).min(1, "must not be empty").max(64)).optional(),
 });
 
@@ -213,7 +223,6 @@ export function operatorOptions(flags: OperatorFlags, env: Environment = process
     workers: "8",
     logLevel: "info",
     logFormat: "auto",
-    fetchImage: OWN_IMAGE,
   };
   for (const setting of SETTINGS) {
     const flag = flags[setting.key];

@@ -10,10 +10,11 @@ import type { ModelDeployment } from "../api/modeldeployment.ts";
 import type { ModelVersion } from "../api/modelversion.ts";
 import { API_VERSION } from "../api/names.ts";
 import type { RollbackPolicy } from "../api/rollbackpolicy.ts";
+import type { RollguardConfig } from "../api/rollguardconfig.ts";
 import { sanitizeLine } from "../text.ts";
 import { CliError, EXIT } from "./io.ts";
 
-export type Ours = ModelDeployment | ModelVersion | RollbackPolicy | ClusterRollbackPolicy | MetricSource;
+export type Ours = ModelDeployment | ModelVersion | RollbackPolicy | ClusterRollbackPolicy | MetricSource | RollguardConfig;
 
 export interface Manifest {
   /** Where it stands, such as `policy.yaml` or `all.yaml#2`. */

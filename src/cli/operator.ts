@@ -6,6 +6,7 @@ import { Health } from "../server/health.ts";
 import { type RunningServer, startServer } from "../server/server.ts";
 import { createMetrics } from "../telemetry.ts";
 import { buildInfo } from "../version.ts";
+import { clusterObjectsOf } from "./clusterobjects.ts";
 import { EXIT, type Io } from "./io.ts";
 import { compact } from "./memory.ts";
 
@@ -15,6 +16,7 @@ const COMPACT_AFTER_MS = 2000;
 /** Resolves with the exit code. Throws a ConfigError for flags that can't be used. */
 export async function operator(flags: OperatorFlags, io: Io): Promise<number> {
   const options = operatorOptions(flags);
+  const clusterObjects = options.clusterObjects === undefined ? undefined : clusterObjectsOf(options.clusterObjects);
   const pretty = options.logFormat === "pretty" || (options.logFormat === "auto" && io.terminal);
   const logger = createLogger({
     level: options.logLevel,
@@ -35,7 +37,7 @@ export async function operator(flags: OperatorFlags, io: Io): Promise<number> {
     logger.info({ ...buildInfo(), identity, namespaces, environment, http }, "rollguard begins");
     const { runOperator } = await import("../controllers/operator.ts");
     systemClock.after(COMPACT_AFTER_MS, compact);
-    await runOperator(options, { logger, metrics, health, clock: systemClock, signal: io.signal });
+    await runOperator(options, { logger, metrics, health, clock: systemClock, signal: io.signal, clusterObjects });
     logger.info({}, "rollguard ends");
     // Without a signal it is the lease that was lost: a fresh process begins anew.
     return io.signal.aborted ? EXIT.ok : EXIT.failed;

@@ -74,7 +74,7 @@ function explained(error: unknown, client: KubeClient, kubeconfig: string | unde
       // A 404 that is no Status is about the path: the kind is not known there.
       if (error.status === 404) {
         return new CliError(`${client.server} has no Rollguard resources: its CRDs are not installed, or it is another cluster`, [
-          "install them with `kubectl apply --server-side -f crds/`, and the operator with `kubectl apply -k manifests/`",
+          "install them and the operator with `kubectl apply -k manifests/`",
           where,
         ]);
       }

@@ -9,6 +9,7 @@ import type { RollbackPolicy } from "../api/rollbackpolicy.ts";
 import type { RollguardConfig } from "../api/rollguardconfig.ts";
 import type { Clock } from "../clock.ts";
 import type { KubeClient } from "../kube/client.ts";
+import { FixedObjects, type Held } from "../kube/held.ts";
 import type {
   ConfigMap,
   ControllerRevision,
@@ -48,6 +49,8 @@ export interface CachesOptions {
   random?: (() => number) | undefined;
   /** What is in others is not held. Absent: all of them. One is watched alone; of several, the whole cluster is watched. */
   namespaces?: readonly string[] | undefined;
+  /** In place of watching what belongs to the cluster; then nodes and the labels of namespaces are not known. */
+  clusterObjects?: readonly KubeObject[] | undefined;
 }
 
 /** Who does something about changes: the one that leads. */
@@ -66,12 +69,12 @@ export class Caches {
   readonly deployments: Reflector<CachedDeployment>;
   readonly versions: Reflector<ModelVersion & KubeObject>;
   readonly policies: Reflector<RollbackPolicy & KubeObject>;
-  readonly clusterPolicies: Reflector<ClusterRollbackPolicy & KubeObject>;
-  readonly configs: Reflector<RollguardConfig & KubeObject>;
-  readonly sources: Reflector<MetricSource & KubeObject>;
+  readonly clusterPolicies: Held<ClusterRollbackPolicy & KubeObject>;
+  readonly configs: Held<RollguardConfig & KubeObject>;
+  readonly sources: Held<MetricSource & KubeObject>;
   readonly configMaps: Reflector<CachedConfigMap>;
-  readonly nodes: Reflector<Node>;
-  readonly namespaces: Reflector<KubeObject>;
+  readonly nodes: Held<Node>;
+  readonly namespaces: Held<KubeObject>;
   readonly children = new Owned<Deployment>();
   readonly pods = new Owned<Pod>();
   readonly budgets = new Owned<PodDisruptionBudget>();
@@ -82,12 +85,15 @@ export class Caches {
   readonly keptPolicies = new Owned<ControllerRevision>();
   readonly records = new Owned<CachedRecord>();
   readonly routes: RouteWatch;
+  /** Whether what belongs to the cluster is the API server's, and so has a status to write. */
+  readonly hasClusterScope: boolean;
   #all: Reflector<KubeObject>[] = [];
   #options: CachesOptions;
   #listener: CachesListener | undefined;
 
   constructor(options: CachesOptions) {
     this.#options = options;
+    this.hasClusterScope = options.clusterObjects === undefined;
     const onChange = (key: string) => this.#listener?.onChange(key);
     const onVersion = (key: string) => this.#listener?.onVersion(key);
     const onNamed = (key: string) => this.#listener?.onNamed(key);
@@ -114,7 +120,7 @@ export class Caches {
         ({ spec: { policy } }) => policy?.kind !== "ClusterRollbackPolicy" && policy?.name === object.metadata.name,
       );
     });
-    this.clusterPolicies = this.#watch<ClusterRollbackPolicy & KubeObject>(
+    this.clusterPolicies = this.#watchCluster<ClusterRollbackPolicy & KubeObject>(
       RESOURCES.clusterRollbackPolicies,
       (object, previous) => {
         onNamed(namedKey(object));
@@ -127,29 +133,20 @@ export class Caches {
             concernsRevocation(one, object, previous),
         );
       },
-      { cluster: true },
     );
-    this.configs = this.#watch<RollguardConfig & KubeObject>(
-      RESOURCES.rollguardConfigs,
-      (object, previous) => {
-        this.#listener?.onConfig();
-        // Also when it is deleted.
-        const now = this.configs.get(undefined, object.metadata.name)?.spec.defaults?.policy;
-        if (now !== previous?.spec.defaults?.policy) this.#each(object, (one) => one.spec.policy === undefined);
-      },
-      { cluster: true },
-    );
-    this.sources = this.#watch(
-      RESOURCES.metricSources,
-      (object, previous) => {
-        onNamed(namedKey(object));
-        // A policy says whether its sources exist.
-        if (previous && this.sources.get(undefined, object.metadata.name)) return;
-        for (const policy of [...this.policies.list(), ...this.clusterPolicies.list()])
-          if (policy.spec.checks?.some((check) => check.source === object.metadata.name)) onNamed(namedKey(policy));
-      },
-      { cluster: true },
-    );
+    this.configs = this.#watchCluster<RollguardConfig & KubeObject>(RESOURCES.rollguardConfigs, (object, previous) => {
+      this.#listener?.onConfig();
+      // Also when it is deleted.
+      const now = this.configs.get(undefined, object.metadata.name)?.spec.defaults?.policy;
+      if (now !== previous?.spec.defaults?.policy) this.#each(object, (one) => one.spec.policy === undefined);
+    });
+    this.sources = this.#watchCluster<MetricSource & KubeObject>(RESOURCES.metricSources, (object, previous) => {
+      onNamed(namedKey(object));
+      // A policy says whether its sources exist.
+      if (previous && this.sources.get(undefined, object.metadata.name)) return;
+      for (const policy of [...this.policies.list(), ...this.clusterPolicies.list()])
+        if (policy.spec.checks?.some((check) => check.source === object.metadata.name)) onNamed(namedKey(policy));
+    });
     this.configMaps = this.#watch<CachedConfigMap>(
       RESOURCES.configMaps,
       (object) => {
@@ -162,15 +159,11 @@ export class Caches {
         trim: (object) => trimConfigMap(object as unknown as ConfigMap),
       },
     );
-    this.nodes = this.#watch<Node>(RESOURCES.nodes, () => undefined, { cluster: true, trim: trimNode });
-    this.namespaces = this.#watch(
-      RESOURCES.namespaces,
-      (object, previous) => {
-        if (isDeepStrictEqual(object.metadata.labels, previous?.metadata.labels)) return;
-        for (const deployment of this.deployments.list(object.metadata.name)) onChange(keyOf(deployment));
-      },
-      { cluster: true },
-    );
+    this.nodes = this.#watchCluster<Node>(RESOURCES.nodes, () => undefined, { trim: trimNode });
+    this.namespaces = this.#watchCluster(RESOURCES.namespaces, (object, previous) => {
+      if (isDeepStrictEqual(object.metadata.labels, previous?.metadata.labels)) return;
+      for (const deployment of this.deployments.list(object.metadata.name)) onChange(keyOf(deployment));
+    });
     const { client, clock, logger } = options;
     this.routes = new RouteWatch({
       client,
@@ -223,7 +216,7 @@ export class Caches {
   #watch<T extends KubeObject>(
     resource: Resource,
     onChange: (object: T, previous: T | undefined) => void,
-    more: { trim?: (object: T) => T; cluster?: boolean; labelSelector?: string } = {},
+    more: { trim?: (object: T) => T; cluster?: boolean } = {},
   ): Reflector<T> {
     const { client, clock, logger } = this.#options;
     const reflector = new Reflector<T>({
@@ -233,12 +226,22 @@ export class Caches {
       logger,
       ...this.#chance(),
       ...(more.cluster ? {} : this.#scope()),
-      ...(more.labelSelector === undefined ? {} : { labelSelector: more.labelSelector }),
       ...(more.trim ? { trim: more.trim } : {}),
       onChange: (_type, _key, object, previous) => onChange(object, previous),
     });
     this.#all.push(reflector as unknown as Reflector<KubeObject>);
     return reflector;
+  }
+
+  /** Of what belongs to no namespace: watched, or as it was given to us. */
+  #watchCluster<T extends KubeObject>(
+    resource: Resource,
+    onChange: (object: T, previous: T | undefined) => void,
+    more: { trim?: (object: T) => T } = {},
+  ): Held<T> {
+    const { clusterObjects } = this.#options;
+    if (clusterObjects === undefined) return this.#watch(resource, onChange, { ...more, cluster: true });
+    return new FixedObjects(clusterObjects.filter(({ kind }) => kind === resource.kind) as T[]);
   }
 
   #owned<T extends KubeObject>(resource: Resource, into: Owned<T> | ((object: T) => Owned<T>), trim?: (object: T) => T): void {

@@ -90,6 +90,8 @@ export function sourceStatus(
 
 function wantedStatus(caches: Caches, key: string, seen: (source: string) => SourceState | undefined, now: string) {
   const [kind = "", namespace = "", name = ""] = key.split("/");
+  // One that came from a file has no status.
+  if (kind !== "RollbackPolicy" && !caches.hasClusterScope) return undefined;
   if (kind === "MetricSource") {
     const source = caches.sources.get(undefined, name);
     return source && { object: source, status: sourceStatus(source, seen(name), now) };

@@ -2,10 +2,11 @@
 
 import type { Gauge } from "prom-client";
 import type { Clock } from "../clock.ts";
-import type { OperatorOptions } from "../config.ts";
+import { type OperatorOptions, OWN_IMAGE } from "../config.ts";
 import { connect, type KubeClient } from "../kube/client.ts";
 import { EventRecorder } from "../kube/events.ts";
 import { Elector } from "../kube/lease.ts";
+import type { KubeObject } from "../kube/objects.ts";
 import type { Logger } from "../log.ts";
 import type { Health } from "../server/health.ts";
 import { unlessAborted } from "../signals/coalesce.ts";
@@ -21,6 +22,7 @@ import { Memory } from "./memory.ts";
 import { reconcileNamed } from "./named.ts";
 import { Notifications } from "./notifications.ts";
 import { podsOf } from "./observe.ts";
+import { ownImage } from "./ownimage.ts";
 import { Policies } from "./policies.ts";
 import { Prober } from "./prober.ts";
 import { PRUNE_EVERY_MS, pruneRecords } from "./prune.ts";
@@ -48,6 +50,8 @@ export interface OperatorDeps {
   random?: () => number;
   /** In place of the sinks' own connections, likewise. */
   sinkDispatcher?: SourceDeps["dispatcher"];
+  /** MetricSources, ClusterRollbackPolicies and the RollguardConfig of --cluster-objects, in place of those of the API server. */
+  clusterObjects?: readonly KubeObject[] | undefined;
 }
 
 /** A write may take as long as this; the lease must be held for longer when it begins. */
@@ -90,7 +94,8 @@ export async function runOperator(options: OperatorOptions, deps: OperatorDeps):
       ...(options.kubeconfig === undefined ? {} : { kubeconfig: options.kubeconfig }),
       ...(options.context === undefined ? {} : { context: options.context }),
     });
-  const caches = new Caches({ client, clock, logger, random: deps.random, namespaces: options.namespaces });
+  const { random, clusterObjects } = deps;
+  const caches = new Caches({ client, clock, logger, random, namespaces: options.namespaces, clusterObjects });
   const ended = new AbortController();
   try {
     health.ready("api", "connecting");
@@ -137,6 +142,8 @@ async function lead(
   const end = () => term.abort(signal.reason);
   if (signal.aborted) return;
   signal.addEventListener("abort", end, { once: true });
+  const pod = { namespace: options.operatorNamespace, name: options.identity };
+  const fetchImage = options.fetchImage ?? (await ownImage(pod, { client, clock, logger, signal: term.signal })) ?? OWN_IMAGE;
   const queue = new WorkQueue({ clock, ...chance });
   const versions = new WorkQueue({ clock, ...chance });
   const named = new WorkQueue({ clock, ...chance });
@@ -230,7 +237,7 @@ async function lead(
     events,
     metrics,
     logger,
-    fetch: { image: options.fetchImage, command: options.fetchCommand },
+    fetch: { image: fetchImage, command: options.fetchCommand },
   });
   const records = new WorkQueue({ clock });
   const onPruned = (reason: string) => metrics.recordsPruned.inc({ reason });

@@ -43,7 +43,7 @@ export interface StormSample {
 
 export interface StormDeps {
   client: KubeClient;
-  caches: Pick<Caches, "configs" | "deployments">;
+  caches: Pick<Caches, "configs" | "deployments" | "hasClusterScope">;
   clock: Clock;
   /** The API server's time, ms epoch. */
   now(): number;
@@ -158,7 +158,9 @@ export class Storm {
 
   /** Writes the status where it differs; for a worker, which tries again what failed. */
   async write(): Promise<void> {
-    const { client } = this.#deps;
+    const { client, caches } = this.#deps;
+    // One that came from a file has no status: what is held is told by the deployments, the log and the metrics.
+    if (!caches.hasClusterScope) return;
     const config = this.#config() ?? (this.#isWorthAnObject() ? await this.#create() : undefined);
     if (!config) return;
     const status = stormStatus(config, {

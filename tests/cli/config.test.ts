@@ -11,7 +11,6 @@ test("the defaults are usable", () => {
     environment: "",
     workers: 8,
     logLevel: "info",
-    fetchImage: "rollguard",
   });
   expect(options.namespaces).toBeUndefined();
   expect(options.identity).toContain(String(process.pid));

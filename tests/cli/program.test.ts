@@ -215,7 +215,7 @@ test("missing CRDs: how to install them", async () => {
     const { code, err } = await rollguard(args, { config: bare });
     expect(code, args.join(" ")).toBe(1);
     expect(err).toContain("its CRDs are not installed");
-    expect(err).toContain("kubectl apply --server-side -f crds/");
+    expect(err).toContain("kubectl apply -k manifests/");
   }
 });
 

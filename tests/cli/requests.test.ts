@@ -30,7 +30,8 @@ beforeAll(async () => {
   const listening = await server.listen();
   close = listening.close;
   writeFileSync(config, kubeconfig(listening.url));
-  for (const file of readdirSync("crds")) server.installCrd(load(readFileSync(`crds/${file}`, "utf8")));
+  for (const file of readdirSync("crds").filter((name) => name.endsWith(".yaml")))
+    server.installCrd(load(readFileSync(`crds/${file}`, "utf8")));
   const client = connect({ clock: systemClock, dispatcher: server.dispatcher(), userAgent: "operator" });
   await client.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: "fraud" } });
   await client.create(mdep("scorer") as never);

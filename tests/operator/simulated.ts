@@ -6,7 +6,7 @@ import { loadAll } from "js-yaml";
 import type { ModelDeployment } from "../../src/api/modeldeployment.ts";
 import type { Clock, Timer } from "../../src/clock.ts";
 import type { OperatorOptions } from "../../src/config.ts";
-import { runOperator } from "../../src/controllers/operator.ts";
+import { type OperatorDeps, runOperator } from "../../src/controllers/operator.ts";
 import { connect, type KubeClient } from "../../src/kube/client.ts";
 import type { KubeObject } from "../../src/kube/objects.ts";
 import { silentLogger } from "../../src/log.ts";
@@ -54,6 +54,8 @@ export const nameOf = ({ method, path }: Write): string =>
   [method, path.resource, path.name, path.subresource].filter((part) => part !== "").join(" ");
 
 export const isRenewal = (write: Write): boolean => write.path.resource === "leases";
+
+export type SimulatedOptions = Partial<Pick<OperatorOptions, "namespaces" | "fetchImage">> & Pick<OperatorDeps, "clusterObjects">;
 
 /** The clock of a process that may be stopped and go on: time passes meanwhile, and what was due is done late. */
 class ProcessClock implements Clock {
@@ -111,7 +113,8 @@ export class SimulatedOperator {
   #clock: ProcessClock;
   #dead = false;
 
-  constructor(simulation: Simulation, name: string, options: Partial<Pick<OperatorOptions, "namespaces" | "fetchImage">> = {}) {
+  constructor(simulation: Simulation, name: string, options: SimulatedOptions = {}) {
+    const { clusterObjects, ...settings } = options;
     this.name = name;
     const { server } = simulation;
     const clock = new ProcessClock(simulation.clock);
@@ -137,7 +140,7 @@ export class SimulatedOperator {
         logLevel: "error",
         logFormat: "json",
         fetchImage: "rollguard",
-        ...options,
+        ...settings,
       },
       {
         logger: simulation.logger,
@@ -145,6 +148,7 @@ export class SimulatedOperator {
         health: new Health(),
         clock,
         signal: this.#abort.signal,
+        clusterObjects,
         client: connect({ clock, dispatcher, userAgent: name }),
         sourceDispatcher: new MemoryDispatcher((request) => simulation.answerQuery(request)),
         sinkDispatcher: new MemoryDispatcher((request) => (this.#dead ? never(request) : simulation.takeMessage(request))),
@@ -248,7 +252,7 @@ export class Simulation {
     this.tester = connect({ clock, dispatcher: this.server.dispatcher(), userAgent: "tester", fieldManager: "tester" });
   }
 
-  operator(options?: Partial<Pick<OperatorOptions, "namespaces" | "fetchImage">>): SimulatedOperator {
+  operator(options?: SimulatedOptions): SimulatedOperator {
     const operator = new SimulatedOperator(this, `operator-${this.operators.length + 1}`, options);
     this.operators.push(operator);
     return operator;
