@@ -1,7 +1,7 @@
 // `npm run generate` writes crds/*.yaml and docs/reference/*.md from the zod schemas, and the pages of docs/ that are made from what the
-// code itself goes by; `--check` exits 1 where they are stale.
+// code itself goes by, and what of the chart is the same elsewhere; `--check` exits 1 where they are stale.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { load } from "js-yaml";
 import { generatedFiles } from "../src/api/generated.ts";
 import type { ModelDeployment } from "../src/api/modeldeployment.ts";
@@ -12,6 +12,7 @@ import { phasesPage } from "../src/core/phasespage.ts";
 import { presetsPage } from "../src/core/presetspage.ts";
 import { lintPage, matrixPage } from "../src/trial/docs.ts";
 import { promisesPage } from "../tests/promises.ts";
+import { chartFiles } from "./chart/files.ts";
 import { verdictsPage } from "./verdicts.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -28,6 +29,9 @@ const files = generatedFiles()
   .set("docs/presets.md", presetsPage())
   .set("docs/promises.md", promisesPage())
   .set("docs/verdicts.md", verdictsPage());
+const read = (path: string) => files.get(path) ?? readFileSync(join(root, path), "utf8");
+const crds = [...files.keys()].filter((path) => /^crds\/.*\.yaml$/.test(path)).map((path) => basename(path));
+for (const [path, content] of chartFiles(read, crds)) files.set(path, content);
 const stale: string[] = [];
 
 for (const [path, content] of files) {
@@ -38,7 +42,7 @@ for (const [path, content] of files) {
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, content);
 }
-for (const folder of ["crds", "docs/reference"]) {
+for (const folder of ["crds", "charts/rollguard/files/crds", "docs/reference"]) {
   const path = join(root, folder);
   for (const name of existsSync(path) ? readdirSync(path) : []) {
     if (files.has(`${folder}/${name}`)) continue;

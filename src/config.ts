@@ -35,6 +35,8 @@ export interface OperatorOptions {
   httpAddress?: HttpAddress | undefined;
   /** Named in history and records; empty where nobody said. */
   environment: string;
+  /** The annotation pinned-by is written by an admission policy, so that nobody can forge it. */
+  trustPinnedBy?: boolean | undefined;
   /** Passes at once. */
   workers: number;
   logLevel: LogLevel;
@@ -134,6 +136,13 @@ export const SETTINGS: readonly Setting[] = [
     fallback: "none",
   },
   {
+    key: "trustPinnedBy",
+    flag: "--trust-pinned-by [boolean]",
+    env: "ROLLGUARD_TRUST_PINNED_BY",
+    help: "take the annotation rollguard.dev/pinned-by for the authenticated name of who set the pin: only where the admission policy of manifests/admission writes it",
+    fallback: "false",
+  },
+  {
     key: "workers",
     flag: "--workers <number>",
     env: "ROLLGUARD_WORKERS",
@@ -192,6 +201,7 @@ const OPTIONS = z.object({
     context.addIssue({ code: "custom", message: address });
     return z.NEVER;
   }),
+  trustPinnedBy: z.preprocess(boolean, z.boolean("must be true or false")).optional(),
   environment: z.string().trim().max(63, "must have at most 63 characters"),
   workers: z.preprocess(number, z.int("must be a whole number").min(1, "must be at least 1").max(256, "must be at most 256")),
   logLevel: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`),

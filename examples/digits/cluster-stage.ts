@@ -98,13 +98,14 @@ export async function raiseClusterStage(name: PlaceName, options: PlaceOptions):
 async function install(place: Place, kubectl: ClusterStage["kubectl"], opened: (() => unknown)[]): Promise<string | undefined> {
   const { stdout } = await kubectl(["get", "deployment", "-A", "-l", "app.kubernetes.io/name=rollguard", "-o", "name"]);
   if (stdout.trim() !== "") return undefined;
-  opened.push(() => kubectl(["delete", "-k", "manifests/", "--ignore-not-found", "--timeout=60s"]));
-  const crds = await kubectl(["apply", "--server-side", "-f", "crds/"]);
-  const manifests = await kubectl(["kustomize", "manifests/"]);
+  for (const folder of ["manifests/user-roles", "manifests/base"]) {
+    opened.push(() => kubectl(["delete", "-k", folder, "--ignore-not-found", "--timeout=60s"]));
+  }
+  const manifests = await kubectl(["kustomize", "manifests/overlays/high-availability"]);
   const placed = manifests.stdout.replace(/image: .*rollguard:.*/g, `image: ${place.images.operator}`);
   const operator = await kubectl(["apply", "-f", "-"], placed);
   await kubectl(["rollout", "status", "deployment/rollguard", "-n", SYSTEM, "--timeout=120s"]);
-  return crds.said + operator.said;
+  return manifests.said + operator.said;
 }
 
 function clientsIn(place: Place, options: ClientOptions): Clients {

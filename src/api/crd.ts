@@ -21,7 +21,7 @@ export interface SchemaNode {
 export interface Crd {
   apiVersion: "apiextensions.k8s.io/v1";
   kind: "CustomResourceDefinition";
-  metadata: { name: string };
+  metadata: { name: string; annotations: Record<string, string> };
   spec: {
     group: string;
     scope: "Namespaced" | "Cluster";
@@ -37,7 +37,8 @@ export function crdOf(kind: Kind): Crd {
   return {
     apiVersion: "apiextensions.k8s.io/v1",
     kind: "CustomResourceDefinition",
-    metadata: { name: `${kind.plural}.${kind.group}` },
+    // Helm would delete it with the release, and every object of the kind with it.
+    metadata: { name: `${kind.plural}.${kind.group}`, annotations: { "helm.sh/resource-policy": "keep" } },
     spec: {
       group: kind.group,
       scope: kind.namespaced ? "Namespaced" : "Cluster",

@@ -1,4 +1,5 @@
-// The files that are made from the schemas, by path: one CRD and one page of the reference for each kind. Pure.
+// The files that are made from the schemas, by path: one CRD and one page of the reference for each kind, and what lists the CRDs
+// for kustomize. Its name has no extension, so that `kubectl apply -f crds/` passes it by. Pure.
 import { dump } from "js-yaml";
 import { crdOf } from "./crd.ts";
 import { KINDS } from "./kinds.ts";
@@ -15,6 +16,12 @@ export function generatedFiles(): Map<string, string> {
     );
     files.set(`docs/reference/${kind.singular}.md`, referencePage(kind));
   }
+  files.set(
+    "crds/Kustomization",
+    `resources:\n${KINDS.map(({ plural }) => `  - ${plural}.yaml\n`)
+      .sort()
+      .join("")}`,
+  );
   files.set("docs/reference/README.md", referenceIndex(KINDS));
   return files;
 }

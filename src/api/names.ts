@@ -28,6 +28,8 @@ export const ANNOTATIONS = {
   adopt: `${GROUP}/adopt`,
   /** Why the pin was changed; counts only when it changed with the generation that it explains. */
   changeCause: `${GROUP}/change-cause`,
+  /** Who set the pin, as the API server knows them; written by the admission policy where that is installed. */
+  pinnedBy: `${GROUP}/pinned-by`,
   /** On children, Services and routes: the number of the decision about traffic that wrote them. */
   decision: `${GROUP}/decision`,
   /** On children and ControllerRevisions: the hash of the revision. */

@@ -1,5 +1,6 @@
 // Gathers everything that one decision looks at: the only place where caches, memory and samples come together.
 
+import type { Initiator } from "../api/modeldeployment-status.ts";
 import { ANNOTATIONS, LABELS, previewName, REQUESTS } from "../api/names.ts";
 import { sharingOf } from "../core/canary.ts";
 import type { Child, PersonRequest, PodFacts, RequestKind, ServiceFacts, Snapshot } from "../core/snapshot.ts";
@@ -36,6 +37,8 @@ export interface Observer {
   policies: Policies;
   /** The operator's --environment; empty: only the namespace's label counts. */
   environment: string;
+  /** Whether the annotation pinned-by can't be forged. */
+  trustPinnedBy: boolean;
 }
 
 /** The pods of a revision, with what may be held against the model. */
@@ -153,6 +156,12 @@ function environmentOf(observer: Observer, namespace: string): string {
   return [observer.environment, label].filter((one) => one !== undefined && one !== "").join("/");
 }
 
+function pinnerOf(deployment: CachedDeployment, trusted: boolean): Initiator {
+  const name = trusted ? deployment.metadata.annotations?.[ANNOTATIONS.pinnedBy] : undefined;
+  if (name) return { name: sanitizeLine(name, 253), source: "Authenticated" };
+  return { name: deployment.pinManager ?? "unknown", source: "FieldManager" };
+}
+
 /** @param deployment the newest state that is known of it; see Memory */
 export function observe(observer: Observer, key: string, deployment: CachedDeployment): Snapshot {
   const { caches, memory, sampler, policies } = observer;
@@ -203,7 +212,7 @@ export function observe(observer: Observer, key: string, deployment: CachedDeplo
     ...(probe ? { probe } : {}),
     ...recordsOf(caches, key, deployment.metadata.uid),
     requests: requestsOf(deployment),
-    pinnedBy: { name: deployment.pinManager ?? "unknown", source: "FieldManager" },
+    pinnedBy: pinnerOf(deployment, observer.trustPinnedBy),
     requestedBy: requestersOf(deployment),
     ...(cause === undefined ? {} : { changeCause: sanitizeLine(cause, 1024) }),
     environment: environmentOf(observer, namespace),

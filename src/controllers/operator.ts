@@ -233,6 +233,7 @@ async function lead(
     storm,
     pace: new RevocationPace(clock),
     environment: options.environment,
+    trustPinnedBy: options.trustPinnedBy ?? false,
     prober,
     events,
     metrics,

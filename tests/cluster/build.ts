@@ -49,20 +49,30 @@ export function plannedPrograms(): Programs & { there: boolean; go: string } {
 
 /** Returns the kept programs, or builds them. `say` is told how it goes on. Waits where another process builds the same. */
 export async function buildPrograms(say: (line: string) => void): Promise<Programs> {
-  const { folder, version, there } = plannedPrograms();
-  if (there) return { folder, version };
+  const { folder, version } = plannedPrograms();
+  await buildOnce(folder, `Kubernetes ${version}`, say, (into) => build(into, version, say));
+  return { folder, version };
+}
+
+/** Has `make` fill a folder that becomes `folder`, unless it is there. Waits where another process makes the same. */
+export async function buildOnce(
+  folder: string,
+  what: string,
+  say: (line: string) => void,
+  make: (into: string) => Promise<void>,
+): Promise<void> {
+  if (existsSync(folder)) return;
   mkdirSync(cacheFolder(), { recursive: true });
   const lock: Slot = { ...slotOf(0, cacheFolder()), folder: `${folder}.building`, lock: `${folder}.lock` };
   const clear = () => rmSync(lock.folder, { recursive: true, force: true });
   while (!claim(lock, clear)) {
-    say(`another process builds Kubernetes ${version}; waiting for it`);
+    say(`another process builds ${what}; waiting for it`);
     await new Promise((resolve) => setTimeout(resolve, 5_000));
   }
   try {
-    if (existsSync(folder)) return { folder, version };
-    await build(lock.folder, version, say);
+    if (existsSync(folder)) return;
+    await make(lock.folder);
     renameSync(lock.folder, folder);
-    return { folder, version };
   } finally {
     clear();
     release(lock);
@@ -90,14 +100,16 @@ async function build(folder: string, version: string, say: (line: string) => voi
   const flags = Object.entries(stamp).map(([name, value]) => `-X k8s.io/component-base/version.${name}=${value}`);
   try {
     // What is in Go's cache already is not compiled again, and not counted: then it ends below the whole.
-    await go(["list", "-deps", "."], count);
+    await go(SOURCES, ["list", "-deps", "."], count);
     [all, packages] = [packages, 0];
     const binary = join(folder, "kubernetes");
     await go(
+      SOURCES,
       ["build", "-v", "-trimpath", "-buildvcs=false", "-ldflags", ["-s -w", ...flags].join(" "), "-o", binary, "."],
       count,
     );
-    await go(["build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", join(folder, "pause"), "./pause"], count);
+    const pause = ["build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", join(folder, "pause"), "./pause"];
+    await go(SOURCES, pause, count);
   } finally {
     clearInterval(timer);
   }
@@ -105,14 +117,14 @@ async function build(folder: string, version: string, say: (line: string) => voi
   say(`built in ${elapsed()}`);
 }
 
-/** Runs go in the sources; `line` gets what it tells. Its errors are what the failure says. */
-function go(args: string[], line: (text: string) => void): Promise<void> {
+/** Runs go in the folder of a module; `line` gets what it tells. Its errors are what the failure says. */
+export function go(cwd: string, args: string[], line: (text: string) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     // Fewer collections: a third of the time, for 2.7 GB at the peak.
     const env = { ...process.env, CGO_ENABLED: "0", GOGC: "400" };
     // Ends with this process, however that ends.
     const argv = ["--pdeathsig", "TERM", "go", ...args];
-    const child = spawn("setpriv", argv, { cwd: SOURCES, env, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn("setpriv", argv, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
     const tail: string[] = [];
     for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream }).on("line", (text) => {

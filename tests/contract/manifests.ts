@@ -17,7 +17,7 @@ export function describeManifests(name: string, connect: () => Promise<Connectio
 
     beforeAll(async () => {
       api = new Api(await connect(), "default");
-      for (const file of readdirSync(join(import.meta.dirname, "../../crds"))) {
+      for (const file of readdirSync(join(import.meta.dirname, "../../crds")).filter((name) => name.endsWith(".yaml"))) {
         const crd: Json = readYaml(`crds/${file}`);
         await api.ok("POST", CRDS, { body: crd });
         const { group, scope, names, versions } = crd.spec;

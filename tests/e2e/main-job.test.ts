@@ -112,7 +112,7 @@ describe.skipIf(WHERE === undefined)("the main job on a cluster", () => {
   }
 
   test(
-    "crds/ and manifests/ install without a warning, and one of the replicas leads",
+    "the manifests install without a warning, and one of the replicas leads",
     async (context) => {
       expect(cluster(context).warned ?? "").toBe("");
       const { items } = await get<List<Pod>>(context, "pods", "-n", SYSTEM, "-l", "app.kubernetes.io/name=rollguard");

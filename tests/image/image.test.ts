@@ -54,7 +54,7 @@ describe.skipIf(process.platform !== "linux")("the images", () => {
 
   test("bear the names that the manifests use, run as nobody in particular, and say what they are", () => {
     expect([operator.reference, digits.reference]).toEqual([OPERATOR_IMAGE, DIGITS_IMAGE]);
-    const deployment = readFileSync("manifests/deployment.yaml", "utf8");
+    const deployment = readFileSync("manifests/base/deployment.yaml", "utf8");
     expect(deployment).toContain(`image: ${OPERATOR_IMAGE.replace("docker.io/library/", "")}\n`);
     for (const { config } of [operator, digits]) {
       expect(config.User).toBe("65532:65532");

@@ -172,3 +172,22 @@ describe("deleting", () => {
     });
   });
 });
+
+describe("who set the pin", () => {
+  const initiators = async (trustPinnedBy: boolean) => {
+    const simulation = begin(0);
+    simulation.operator({ trustPinnedBy });
+    await guarding({}, simulation);
+    await simulation.apply(pinned("v2", {}, { annotations: { "rollguard.dev/pinned-by": "alice@example.com" } }));
+    const { status } = await simulation.until("over", (now) => now.status?.history?.some(({ to }) => to?.version === "v2"));
+    return status?.history?.map(({ to, initiator }) => `${to?.version}: ${initiator?.source} ${initiator?.name}`);
+  };
+
+  test("is the annotation's name where an admission policy writes it, and its absence falls back to the field manager", async () => {
+    expect(await initiators(true)).toEqual(["v1: FieldManager tester", "v2: Authenticated alice@example.com"]);
+  });
+
+  test("is never the annotation's where anybody could write it", async () => {
+    expect(await initiators(false)).toEqual(["v1: FieldManager tester", "v2: FieldManager tester"]);
+  });
+});

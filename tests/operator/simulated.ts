@@ -55,7 +55,8 @@ export const nameOf = ({ method, path }: Write): string =>
 
 export const isRenewal = (write: Write): boolean => write.path.resource === "leases";
 
-export type SimulatedOptions = Partial<Pick<OperatorOptions, "namespaces" | "fetchImage">> & Pick<OperatorDeps, "clusterObjects">;
+export type SimulatedOptions = Partial<Pick<OperatorOptions, "namespaces" | "fetchImage" | "trustPinnedBy">> &
+  Pick<OperatorDeps, "clusterObjects">;
 
 /** The clock of a process that may be stopped and go on: time passes meanwhile, and what was due is done late. */
 class ProcessClock implements Clock {
