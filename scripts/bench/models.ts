@@ -25,7 +25,7 @@ export async function apply(world: World, object: KubeObject): Promise<void> {
 }
 
 /** @param bake how long a revision bakes; a long one keeps it from being proven */
-export async function applyPolicy(world: World, bake: string): Promise<void> {
+export async function applyPolicy(world: World, bake: string, namespace = GUARDED): Promise<void> {
   const check = {
     name: "bad",
     source: "bench",
@@ -43,7 +43,7 @@ export async function applyPolicy(world: World, bake: string): Promise<void> {
     available: { unready: "50%", for: "3s" },
     rollback: { verify: "1s", cooldown: "0s", budget: { limit: 50, per: "1m" } },
   };
-  await apply(world, ours("RollbackPolicy", "bench", spec, GUARDED));
+  await apply(world, ours("RollbackPolicy", "bench", spec, namespace));
 }
 
 export async function applySource(world: World): Promise<void> {

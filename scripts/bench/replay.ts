@@ -8,6 +8,7 @@ import { BARE, GUARDED, USER_AGENT, type World, type Written } from "./world.ts"
 /**
  * Stops the operator and writes it all again, the writes of one deployment one after the other. @returns ms
  * Rejects where a write is refused: the time would be of something else.
+ * @param writes of the guarded namespace only; what they take to be there already has to be in the bare one, too
  */
 export async function replay(world: World, writes: readonly Written[], width: number): Promise<number> {
   await world.operator.stop();
@@ -17,20 +18,34 @@ export async function replay(world: World, writes: readonly Written[], width: nu
     groups.set(name, [...(groups.get(name) ?? []), write]);
   }
   const ordered = [...groups.values()];
+  // What a replacement has to name: the version that the latest write of its object gave.
+  const versions = await versionsBefore(world, writes);
   const begun = performance.now();
   await inParallel(ordered.length, width, async (index) => {
-    // What a replacement has to name: the version that the latest write of its object gave.
-    const versions = new Map<string, string>();
     for (const write of ordered[index] ?? []) await again(world, write, versions);
   });
   return performance.now() - begun;
 }
 
+/** The versions of the objects that are there before, and are replaced. Read before the time is taken. */
+async function versionsBefore(world: World, writes: readonly Written[]): Promise<Map<string, string>> {
+  const versions = new Map<string, string>();
+  for (const { url } of writes.filter(({ method }) => method === "PUT")) {
+    const answer = await fetch(bareUrl(world, url).replace(/\/status\?.*/, ""), { headers: { "user-agent": USER_AGENT } });
+    const { kind, metadata }: KubeObject = JSON.parse(await answer.text());
+    if (answer.ok && metadata.resourceVersion) versions.set(idOf({ kind, metadata }), metadata.resourceVersion);
+  }
+  return versions;
+}
+
+const bareUrl = (world: World, url: string): string => world.url + url.replace(`/namespaces/${GUARDED}/`, `/namespaces/${BARE}/`);
+
 async function again(world: World, { method, url, contentType, body }: Written, versions: Map<string, string>): Promise<void> {
-  const sent = body === "" ? undefined : elsewhere(JSON.parse(body));
+  // A deletion's preconditions are of the object that it was of.
+  const sent = body === "" || method === "DELETE" ? undefined : elsewhere(JSON.parse(body));
   const version = method === "PUT" && sent ? versions.get(idOf(sent)) : undefined;
   if (sent && version !== undefined) sent.metadata.resourceVersion = version;
-  const answer = await fetch(world.url + url.replace(`/namespaces/${GUARDED}/`, `/namespaces/${BARE}/`), {
+  const answer = await fetch(bareUrl(world, url), {
     method,
     headers: { "content-type": contentType, "user-agent": USER_AGENT },
     ...(sent ? { body: JSON.stringify(sent) } : {}),
