@@ -169,6 +169,10 @@ export const PROMISES: Record<string, readonly Promised[]> = {
     ),
   ],
   "Three gates, three kinds of evidence": [
+    gates(
+      "Switch: pods, probe, checks and sources; NoData and Insufficient of a revision without traffic do not block",
+      "Switch: what the first traffic of a candidate waits for, and what it does not",
+    ),
     canary(
       "Switch: the probe inference is answered as expected",
       "the candidate's first pods answer the probe before the selector is widened",
@@ -181,6 +185,10 @@ export const PROMISES: Record<string, readonly Promised[]> = {
     canary(
       "… and a built-in check sets a share back, and holds no step for want of samples",
       "a candidate with a share of the traffic is judged by the built-in checks, too",
+    ),
+    gates(
+      "Prove: each Critical check is Healthy, gave `of` samples, and these cover the bake",
+      "Prove: the samples and the time that they cover, of each Critical check",
     ),
     verdicts(
       "Of the time between two neighbours at most two intervals count",
@@ -199,6 +207,7 @@ export const PROMISES: Record<string, readonly Promised[]> = {
       "BakeStarved: after three times bake without the samples",
     ),
     properties("Nothing is proven on unknown data", "whatever happens, every promise holds after every decision"),
+    gates("Verify: the samples after the return, and its time", "Verify: the samples after the return, and its time"),
     gates(
       "Verify ends Unverified for want of data; a waiting candidate then takes traffic",
       "ends Unverified at the deadline for want of data; the record is written, and a waiting candidate takes the traffic",
@@ -206,6 +215,10 @@ export const PROMISES: Record<string, readonly Promised[]> = {
     incidents(
       "progressDeadline counts only while pods are being waited for",
       "the progress deadline counts only while pods are being waited for",
+    ),
+    gates(
+      "… nor while the fetch of the weights reports progress",
+      "the progress deadline does not run while the fetch of the weights reports progress",
     ),
   ],
   "Rolling out": [
