@@ -55,7 +55,8 @@ export function openDesk(kubeconfig: string | undefined, store: () => string): D
   });
   const key = { namespace: NAMESPACE, name: NAME };
   const applyObjects = async (objects: readonly KubeObject[]) => {
-    for (const object of objects) await client.apply(object, { fieldManager: USER });
+    // As with --force-conflicts: `kubectl scale` owns the replicas from then on.
+    for (const object of objects) await client.apply(object, { fieldManager: USER, force: true });
   };
   return {
     client,

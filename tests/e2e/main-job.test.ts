@@ -234,7 +234,7 @@ describe.skipIf(WHERE === undefined)("the main job on a cluster", () => {
       await real.apply("deployment.yaml", pinned("digits-2.0.4", strategy({ standby: { replicas: 0, for: "0s" } })));
       await proven("digits-2.0.4");
       await until(real, "the standby being away", ({ conditions }) =>
-        conditions?.some(({ type, message }) => type === "RollbackReady" && message.includes("cold")),
+        conditions?.some(({ type, reason }) => type === "RollbackReady" && reason === "Cold"),
       );
       clients?.send(loadDigits().live);
       await returned("cold", "digits-2.0.4", "digits-2.0.1");
