@@ -1,12 +1,12 @@
 // The main job on a cluster, only when asked: npm run test:e2e -- --cluster local|kind|current|sandbox. One story: each test goes on
 // where the one before ended.
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from "vitest";
-import type { Answer, ClientCounts, Clients } from "../../examples/digits/client.ts";
+import type { Answer, Clients } from "../../examples/digits/client.ts";
 import { type ClusterStage, SYSTEM } from "../../examples/digits/cluster-stage.ts";
 import { loadDigits } from "../../examples/digits/data.ts";
 import { NAMESPACE } from "../../examples/digits/stage.ts";
 import { RESOURCES } from "../../src/kube/resources.ts";
-import { type Manifest, raise, refused, type Status, until, WHERE } from "./real.ts";
+import { type Manifest, noneFailed, pinned, raise, refused, type Status, until, WHERE } from "./real.ts";
 
 const LIMIT = 180_000;
 
@@ -21,13 +21,6 @@ interface Pod {
     containerStatuses?: { restartCount: number }[];
   };
 }
-
-/** For `apply`: the pin, and what else of the spec is to be different. */
-const pinned =
-  (version: string, change: Record<string, unknown> = {}) =>
-  (manifest: Manifest): void => {
-    if (manifest.kind === "ModelDeployment") Object.assign(manifest.spec ?? {}, { version, ...change });
-  };
 
 const strategy = (change: Record<string, unknown>) => ({
   strategy: { type: "BlueGreen", standby: { replicas: "100%", for: "10m" }, drain: "2s", progressDeadline: "1m", ...change },
@@ -95,11 +88,6 @@ describe.skipIf(WHERE === undefined)("the main job on a cluster", () => {
     const { prediction } = answers.findLast((answer) => answer.prediction) ?? {};
     expect(prediction?.version).toBe(to);
   }
-
-  const noneFailed = ({ sent, failed, failures }: ClientCounts) => {
-    console.log(`requests so far: ${sent} sent, ${failed} failed`);
-    expect({ failed, failures: failures.slice(0, 3) }).toEqual({ failed: 0, failures: [] });
-  };
 
   /** For what only a real cluster has; the test is left out on the sandbox. */
   function cluster(context: TestContext): ClusterStage {

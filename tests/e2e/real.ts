@@ -1,6 +1,8 @@
 // What the tests on a cluster are made of: the demo's stage on the cluster that ROLLGUARD_E2E names, waiting for a status with its
 // own words on failure, and the operator's refused requests.
 import { readFileSync } from "node:fs";
+import { expect } from "vitest";
+import type { ClientCounts } from "../../examples/digits/client.ts";
 import { type ClusterStage, raiseClusterStage, SYSTEM } from "../../examples/digits/cluster-stage.ts";
 import { raiseSandboxStage } from "../../examples/digits/sandbox-stage.ts";
 import type { Stage } from "../../examples/digits/stage.ts";
@@ -58,3 +60,16 @@ export function refused(auditLog: string): string[] {
     ),
   ];
 }
+
+/** For `apply`: the pin, and what else of the spec is to be different. */
+export const pinned =
+  (version: string, change: Record<string, unknown> = {}) =>
+  (manifest: Manifest): void => {
+    if (manifest.kind === "ModelDeployment") Object.assign(manifest.spec ?? {}, { version, ...change });
+  };
+
+/** Fails where a request failed; says how many there were. */
+export const noneFailed = ({ sent, failed, failures }: ClientCounts) => {
+  console.log(`requests so far: ${sent} sent, ${failed} failed`);
+  expect({ failed, failures: failures.slice(0, 3) }).toEqual({ failed: 0, failures: [] });
+};
