@@ -33,12 +33,17 @@ export function makeImages(outdir: string, bundle?: string): Images {
     const builder = join(root, "scripts/build.ts");
     if (!bundle) execFileSync(process.execPath, [builder, "--outdir", dist], { stdio: ["ignore", "ignore", "inherit"] });
     const images = { operator: join(outdir, "rollguard.tar"), digits: join(outdir, "digits-server.tar") };
-    writeImage(operatorImage(dist), images.operator);
+    writeOperatorImage(dist, OPERATOR_IMAGE, images.operator);
     writeImage(digitsImage(), images.digits);
     return images;
   } finally {
     rmSync(temporary, { recursive: true, force: true });
   }
+}
+
+/** Writes the operator's image of a bundle that build.ts made, under a name. */
+export function writeOperatorImage(dist: string, reference: string, archive: string): void {
+  writeImage({ ...operatorImage(dist), reference }, archive);
 }
 
 function versionOf(): string {
@@ -65,13 +70,12 @@ function labels(title: string, description: string): Record<string, string> {
   return Object.fromEntries(Object.entries(about).map(([name, value]) => [`org.opencontainers.image.${name}`, value]));
 }
 
-function operatorImage(dist: string): ImageSpec {
+function operatorImage(dist: string): Omit<ImageSpec, "reference"> {
   const common = base();
   // The sandbox stays out of it, as in the Dockerfile.
   const parts = readdirSync(dist).filter((name) => name.endsWith(".js") && name !== "sandbox.js");
   return {
     ...common,
-    reference: OPERATOR_IMAGE,
     files: { ...common.files, ...Object.fromEntries(parts.map((name) => [`/app/${name}`, join(dist, name)])) },
     entrypoint: ["node", "/app/rollguard.js"],
     command: ["operator"],

@@ -190,6 +190,8 @@ function kubelet(slot: Slot, options: PartOptions): unknown {
   const { pki, state, socket } = layoutOf(slot);
   return {
     apiVersion: "kubelet.config.k8s.io/v1beta1",
+    // The default of 110 is too few for a hundred deployments and what else there is; the node's network has 254 addresses.
+    maxPods: 200,
     kind: "KubeletConfiguration",
     authentication: { anonymous: { enabled: false }, webhook: { enabled: true }, x509: { clientCAFile: `${pki}/ca.crt` } },
     authorization: { mode: "Webhook" },

@@ -1,6 +1,6 @@
 // What goes wrong with a model server, for real: code that Node loads before the server of the example, by the variable
 // NODE_OPTIONS of a version's settings.
-import { type Manifest, pinned } from "./real.ts";
+import type { Manifest } from "./real.ts";
 
 const preload = (code: string) => `--import=data:text/javascript,${encodeURIComponent(code)}`;
 
@@ -24,7 +24,6 @@ export const HARMS = {
 export const harmed =
   (name: string, serving: Record<string, unknown>) =>
   (manifest: Manifest): void => {
-    if (manifest.kind !== "ModelVersion") return pinned(name)(manifest);
     manifest.metadata.name = name;
     Object.assign(manifest.spec ?? {}, { version: name.replace("digits-", ""), serving });
   };
