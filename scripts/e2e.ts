@@ -25,7 +25,7 @@ async function main(): Promise<number> {
   if (cluster === "current" && yes < 0) await askFirst(console.error);
   const vitest = join(root, "node_modules/.bin/vitest");
   const env = { ...process.env, ROLLGUARD_E2E: cluster, ...(imagePrefix ? { ROLLGUARD_E2E_IMAGE_PREFIX: imagePrefix } : {}) };
-  return spawnSync(vitest, ["run", "tests/e2e", ...args], { cwd: root, stdio: "inherit", env }).status ?? 1;
+  return spawnSync(vitest, ["run", "--dir", "tests/e2e", "--no-file-parallelism", ...args], { cwd: root, stdio: "inherit", env }).status ?? 1;
 }
 
 try {
