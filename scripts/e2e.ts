@@ -14,7 +14,7 @@ function take(name: string): string | undefined {
 
 async function main(): Promise<number> {
   if (args.includes("--help")) {
-    console.log(`usage: npm run test:e2e -- [--cluster WHERE] [arguments of vitest]\n${PLACE_USAGE}`);
+    console.log(`usage: npm run test:e2e -- [--cluster WHERE] [FILE]... [arguments of vitest]\n${PLACE_USAGE}`);
     return 0;
   }
   const cluster = take("--cluster") ?? "local";
@@ -23,9 +23,15 @@ async function main(): Promise<number> {
   if (yes >= 0) args.splice(yes, 1);
   if (cluster !== "sandbox") placeName(cluster);
   if (cluster === "current" && yes < 0) await askFirst(console.error);
+  // The first arguments name files there: `main-job`, `incidents`.
+  const options = args.findIndex((arg) => arg.startsWith("-"));
+  const files = options < 0 ? args.splice(0) : args.splice(0, options);
+  const chosen = files.length === 0 ? ["tests/e2e"] : files.map((file) => `tests/e2e/${file}`);
   const vitest = join(root, "node_modules/.bin/vitest");
   const env = { ...process.env, ROLLGUARD_E2E: cluster, ...(imagePrefix ? { ROLLGUARD_E2E_IMAGE_PREFIX: imagePrefix } : {}) };
-  return spawnSync(vitest, ["run", "--dir", "tests/e2e", "--no-file-parallelism", ...args], { cwd: root, stdio: "inherit", env }).status ?? 1;
+  return (
+    spawnSync(vitest, ["run", ...chosen, "--no-file-parallelism", ...args], { cwd: root, stdio: "inherit", env }).status ?? 1
+  );
 }
 
 try {
