@@ -29,7 +29,8 @@ describe.skipIf(WHERE !== "local" || !prometheusInstalled)("incidents on a real 
     stage = (await raise()) as ClusterStage;
     cluster = stage.place.cluster as Cluster;
     // Each cluster has an address of its own, so that the port is free.
-    prometheus = new Prometheus(cluster.kubeconfigPath, cluster.hostAddress, 9090);
+    prometheus = new Prometheus(cluster.hostAddress, 9090);
+    await prometheus.discover(stage.client, NAMESPACE);
     await prometheus.start();
   }, 45 * 60_000);
 

@@ -1,10 +1,14 @@
-// A real Prometheus on the machine that the kit's cluster runs on: it finds the pods through the API server and scrapes those that
-// are annotated for it, as docs/sources.md says; it can be killed, and something else can answer in its place.
+// A real Prometheus on the machine that the kit's cluster runs on: it scrapes the pods that are annotated for it; it can be killed, and
+// something else can answer in its place. Debian's has no discovery of pods, so they are told to it over HTTP, with the same labels.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import { createServer, type RequestListener, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { KubeClient } from "../../src/kube/client.ts";
+import type { Pod } from "../../src/kube/objects.ts";
+import { RESOURCES } from "../../src/kube/resources.ts";
 
 export const prometheusInstalled = spawnSync("prometheus", ["--version"]).status === 0;
 
@@ -33,16 +37,29 @@ export class Prometheus {
   readonly #port: number;
   #child: ChildProcess | undefined;
   #other: Server | undefined;
+  #discovery: Server | undefined;
 
   /** @param host an address of the machine that pods reach */
-  constructor(kubeconfig: string, host: string, port: number) {
+  constructor(host: string, port: number) {
     this.#host = host;
     this.#port = port;
     this.address = `http://${host}:${port}`;
-    const discovery = { role: "pod", kubeconfig_file: kubeconfig, namespaces: { names: ["demo"] } };
+  }
+
+  /** Tells it from now on of the pods of a namespace; before the first start. */
+  async discover(client: KubeClient, namespace: string): Promise<void> {
+    const server = await listen("127.0.0.1", 0, (_, response) => {
+      targets(client, namespace).then(
+        (found) => response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(found)),
+        // It keeps what it knew.
+        () => response.writeHead(503).end(),
+      );
+    });
+    this.#discovery = server;
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
     const config = {
       global: { scrape_interval: "1s", scrape_timeout: "1s" },
-      scrape_configs: [{ job_name: "pods", kubernetes_sd_configs: [discovery], relabel_configs: RELABEL }],
+      scrape_configs: [{ job_name: "pods", http_sd_configs: [{ url, refresh_interval: "1s" }], relabel_configs: RELABEL }],
     };
     // JSON is YAML.
     writeFileSync(join(this.#folder, "prometheus.yml"), JSON.stringify(config));
@@ -79,21 +96,43 @@ export class Prometheus {
   /** Kills it; from now on something answers 500 in its place. */
   async answer500(): Promise<void> {
     await this.kill();
-    const server = createServer((_, response) => void response.writeHead(500).end("no"));
-    this.#other = server;
-    await new Promise<void>((resolve, reject) => server.once("error", reject).listen(this.#port, this.#host, resolve));
+    this.#other = await listen(this.#host, this.#port, (_, response) => void response.writeHead(500).end("no"));
   }
 
   async close(): Promise<void> {
     await this.kill();
     await this.#closeOther();
+    await ended(this.#discovery);
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
   async #closeOther(): Promise<void> {
-    const server = this.#other;
+    await ended(this.#other);
     this.#other = undefined;
-    server?.closeAllConnections();
-    if (server) await new Promise((resolve) => server.close(resolve));
   }
+}
+
+async function listen(host: string, port: number, listener: RequestListener): Promise<Server> {
+  const server = createServer(listener);
+  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(port, host, resolve));
+  return server;
+}
+
+async function ended(server: Server | undefined): Promise<void> {
+  server?.closeAllConnections();
+  if (server) await new Promise((resolve) => server.close(resolve));
+}
+
+/** What the discovery of pods would say of them, as far as RELABEL asks. */
+async function targets(client: KubeClient, namespace: string): Promise<{ targets: string[]; labels: Record<string, string> }[]> {
+  const { items } = await client.listAll<Pod>(RESOURCES.pods, { namespace });
+  return items.flatMap(({ metadata, status }) => {
+    const { podIP } = status ?? {};
+    if (podIP === undefined) return [];
+    const pod: Record<string, string> = { namespace, pod_name: metadata.name, pod_ip: podIP };
+    for (const [name, value] of Object.entries(metadata.annotations ?? {}))
+      pod[`pod_annotation_${name.replaceAll(/[^a-zA-Z0-9]/g, "_")}`] = value;
+    const labels = Object.fromEntries(Object.entries(pod).map(([name, value]) => [`__meta_kubernetes_${name}`, value]));
+    return [{ targets: [podIP], labels }];
+  });
 }
