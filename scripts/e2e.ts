@@ -27,10 +27,11 @@ async function main(): Promise<number> {
   const options = args.findIndex((arg) => arg.startsWith("-"));
   const files = options < 0 ? args.splice(0) : args.splice(0, options);
   const chosen = files.length === 0 ? ["tests/e2e"] : files.map((file) => `tests/e2e/${file}`);
+  // Each file is one story: after its first failure the rest says nothing.
   const vitest = join(root, "node_modules/.bin/vitest");
   const env = { ...process.env, ROLLGUARD_E2E: cluster, ...(imagePrefix ? { ROLLGUARD_E2E_IMAGE_PREFIX: imagePrefix } : {}) };
   return (
-    spawnSync(vitest, ["run", ...chosen, "--no-file-parallelism", ...args], { cwd: root, stdio: "inherit", env }).status ?? 1
+    spawnSync(vitest, ["run", ...chosen, "--no-file-parallelism", "--bail=1", ...args], { cwd: root, stdio: "inherit", env }).status ?? 1
   );
 }
 

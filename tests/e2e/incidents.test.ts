@@ -16,7 +16,7 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 /** The demo's policy on Prometheus: `increase` needs two scrapes in a window, and it scrapes once a second. */
 function onPrometheus(manifest: Manifest): void {
   const { checks } = manifest.spec as { checks: { source: string; window: string; interval: string }[] };
-  for (const check of checks) Object.assign(check, { source: "prometheus", window: "4s", interval: "2s" });
+  for (const check of checks) Object.assign(check, { source: "prometheus", window: "3s", interval: "3s" });
 }
 
 describe.skipIf(WHERE !== "local" || !prometheusInstalled)("incidents on a real cluster", () => {
