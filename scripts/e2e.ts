@@ -31,7 +31,8 @@ async function main(): Promise<number> {
   const vitest = join(root, "node_modules/.bin/vitest");
   const env = { ...process.env, ROLLGUARD_E2E: cluster, ...(imagePrefix ? { ROLLGUARD_E2E_IMAGE_PREFIX: imagePrefix } : {}) };
   return (
-    spawnSync(vitest, ["run", ...chosen, "--no-file-parallelism", "--bail=1", ...args], { cwd: root, stdio: "inherit", env }).status ?? 1
+    spawnSync(vitest, ["run", ...chosen, "--no-file-parallelism", "--bail=1", ...args], { cwd: root, stdio: "inherit", env })
+      .status ?? 1
   );
 }
 
