@@ -1,59 +1,32 @@
 // `npm run simulate`: runs seeds of the deterministic simulation, on as many processes as there are cores, and tells what was found and
 // what was tried. A failing seed is shown again, and shortened, by its number.
 
-import { fork } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { add, type Counts, Coverage, table, untried } from "../tests/simulation/coverage.ts";
+import type { Violation } from "../tests/simulation/checker.ts";
+import { add, type Counts, table, untried } from "../tests/simulation/coverage.ts";
+import { pointsOf, SCENARIOS } from "../tests/simulation/crashpoints.ts";
 import { planOf } from "../tests/simulation/plan.ts";
 import { shrink } from "../tests/simulation/shrink.ts";
 import { simulate } from "../tests/simulation/simulate.ts";
 import { describe, Timeline } from "../tests/simulation/timeline.ts";
+import { runAll, type Task, type Told } from "./simulate/pool.ts";
 
-const HELP = `Usage: npm run simulate -- [--seed N [--no-shrink]] | [--seeds N] [--from N] [--for 1h] [--jobs N]
+const HELP = `Usage: npm run simulate -- [--seed N [--no-shrink]] | [--seeds N] [--from N] [--for 1h] | --crash-points
 
 Runs the real operator against the sandbox's API server under a clock, a random source and faults that a seed decides.
 
-  --seed N       this one: its plan, its story, and where it fails the shortest plan that still does
-  --no-shrink    with --seed: as it is
-  --seeds N      so many (1000)
-  --from N       beginning with this one (1)
-  --for TIME     as many as fit in this time: 90s, 10m, 1h
-  --jobs N       processes at once (one a core)
-  --all-phases   fails where a fault was never tried in a phase
-  --help         this text
+  --seed N        this one: its plan, its story, and where it fails the shortest plan that still does
+  --no-shrink     with --seed: as it is
+  --seeds N       so many (1000)
+  --from N        beginning with this one (1)
+  --for TIME      as many as fit in this time: 90s, 10m, 1h
+  --first         ends at the first one that fails
+  --all-phases    fails where a fault was never tried in a phase
+  --crash-points  every request of ${Object.keys(SCENARIOS).length} small scenarios, with the operator killed there
+  --jobs N        processes at once (one a core)
+  --help          this text
 `;
-
-/** In place of a seed. */
-const NO_MORE = -1;
-
-/** What a process that runs seeds tells of them. */
-interface Told {
-  seed: number;
-  simulatedMs: number;
-  violations: { promise: string; at: number; detail: string }[];
-  counts: Counts;
-}
-
-async function tell(seed: number): Promise<Told> {
-  const coverage = new Coverage();
-  try {
-    const { violations, simulatedMs } = await simulate(planOf(seed), { witnesses: [coverage] });
-    return { seed, simulatedMs, violations, counts: coverage.counts };
-  } catch (error) {
-    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return { seed, simulatedMs: 0, violations: [{ promise: "the simulation itself", at: 0, detail }], counts: coverage.counts };
-  }
-}
-
-/** In a process of its own: asks for seeds and runs them until it is told that there are no more. */
-function work(): void {
-  process.on("message", (seed: number) => {
-    if (seed === NO_MORE) process.exit(0);
-    void tell(seed).then((told) => process.send?.(told));
-  });
-  process.send?.("ready");
-}
 
 async function one(seed: number, shorten: boolean): Promise<number> {
   const plan = planOf(seed);
@@ -76,73 +49,100 @@ async function one(seed: number, shorten: boolean): Promise<number> {
   return 1;
 }
 
-function print(plan: string, story: readonly string[], violations: Told["violations"]): void {
+function print(plan: string, story: readonly string[], violations: readonly Violation[]): void {
   console.log(`${plan}\n\n${story.join("\n")}`);
   for (const { promise, at, detail } of violations)
     console.log(`\nBROKEN at ${(at / 1000).toFixed(3)} s: ${promise}\n  ${detail}`);
 }
 
-interface Many {
-  from: number;
-  /** Undefined: as many as fit. */
-  count: number | undefined;
-  /** Monotonic time after which none is begun, ms. */
-  until: number;
-  jobs: number;
-}
+/** What has been run so far. */
+class Found {
+  readonly failed: Told[] = [];
+  readonly counts: Counts = {};
+  readonly #begun = performance.now();
+  #done = 0;
+  #simulatedMs = 0;
+  readonly #what: string;
 
-interface Found {
-  done: number;
-  simulatedMs: number;
-  counts: Counts;
-  failed: Told[];
-}
+  constructor(what: string) {
+    this.#what = what;
+  }
 
-function many({ from, count, until, jobs }: Many): Promise<Found> {
-  const found: Found = { done: 0, simulatedMs: 0, counts: {}, failed: [] };
-  const begun = performance.now();
-  let next = from;
-  const progress = () => {
-    const seconds = (performance.now() - begun) / 1000;
-    process.stderr.write(
-      `\r${found.done} seeds, ${(found.done / seconds).toFixed(1)} a second, ${Math.round(found.simulatedMs / 3_600_000)} simulated hours, ${found.failed.length} failed, ${untried(found.counts).length} of fault × phase untried   `,
-    );
-  };
-  const hand = (): number => {
-    if (performance.now() >= until || (count !== undefined && next >= from + count)) return NO_MORE;
-    return next++;
-  };
-  const workers = Array.from({ length: jobs }, () => {
-    const child = fork(process.argv[1] ?? "", ["--work"]);
-    child.on("message", (told: Told | "ready") => {
-      if (told !== "ready") {
-        found.done++;
-        found.simulatedMs += told.simulatedMs;
-        add(found.counts, told.counts);
-        if (told.violations.length > 0) {
-          found.failed.push(told);
-          const [first] = told.violations;
-          process.stderr.write(`\nseed ${told.seed}: ${first?.promise}: ${first?.detail.slice(0, 300)}\n`);
-        }
-        if (process.stderr.isTTY || found.done % 250 === 0) progress();
-      }
-      child.send(hand());
-    });
-    return new Promise<void>((resolve, reject) => {
-      child.on("exit", (code) => (code === 0 ? resolve() : reject(new Error(`a process ended with ${code}`))));
-    });
-  });
-  return Promise.all(workers).then(() => {
-    progress();
-    process.stderr.write("\n");
-    return found;
-  });
+  add(told: Told): void {
+    this.#done++;
+    this.#simulatedMs += told.simulatedMs;
+    add(this.counts, told.counts);
+    if (told.violations.length > 0) {
+      this.failed.push(told);
+      const [broken] = told.violations;
+      process.stderr.write(`\n${told.again}: ${broken?.promise}: ${broken?.detail.slice(0, 400)}\n`);
+    }
+    if (process.stderr.isTTY) process.stderr.write(`\r${this.line()}   `);
+    else if (this.#done % 500 === 0) process.stderr.write(`${this.line()}\n`);
+  }
+
+  line(): string {
+    const seconds = (performance.now() - this.#begun) / 1000;
+    const hours = this.#simulatedMs === 0 ? "" : `, ${Math.round(this.#simulatedMs / 3_600_000)} simulated hours`;
+    const rate = `${Math.round(seconds)} s, ${(this.#done / seconds).toFixed(1)} a second`;
+    return `${this.#done} ${this.#what} in ${rate}${hours}: ${this.failed.length} failed`;
+  }
 }
 
 function milliseconds(text: string): number {
   const [, number, unit] = /^(\d+)(s|m|h)$/.exec(text) ?? [];
   if (number === undefined) throw new Error(`--for ${text}: write 90s, 10m or 1h`);
   return Number(number) * { s: 1000, m: 60_000, h: 3_600_000 }[unit as "s" | "m" | "h"];
+}
+
+interface Wanted {
+  from: number;
+  /** Undefined: as many as fit. */
+  count: number | undefined;
+  forMs: number | undefined;
+  first: boolean;
+  jobs: number;
+  allPhases: boolean;
+}
+
+async function seeds({ from, count, forMs, first, jobs, allPhases }: Wanted): Promise<number> {
+  const until = performance.now() + (forMs ?? Number.POSITIVE_INFINITY);
+  const found = new Found("seeds");
+  let seed = from;
+  const next = (): Task | undefined => {
+    const over =
+      performance.now() >= until || (count !== undefined && seed >= from + count) || (first && found.failed.length > 0);
+    return over ? undefined : { seed: seed++ };
+  };
+  await runAll(jobs, next, (told) => found.add(told));
+  const missing = untried(found.counts);
+  console.log(`\n${table(found.counts)}\n\n${found.line()}`);
+  if (missing.length > 0) console.log(`never tried: ${missing.slice(0, 40).join(", ")}${missing.length > 40 ? ` and ${missing.length - 40} more` : ""}`);
+  return report(found) || (allPhases && missing.length > 0 ? 1 : 0);
+}
+
+async function crashPoints(jobs: number): Promise<number> {
+  const found = new Found("crash points");
+  const tasks: Task[] = [];
+  for (const name of Object.keys(SCENARIOS)) {
+    const { expected, points } = await pointsOf(name);
+    if (expected.broken.length > 0) throw new Error(`${name} fails without a crash: ${expected.broken.join("; ")}`);
+    for (const point of points) tasks.push({ point, expected });
+  }
+  let next = 0;
+  await runAll(
+    jobs,
+    () => tasks[next++],
+    (told) => found.add(told),
+  );
+  console.log(found.line());
+  return report(found);
+}
+
+function report({ failed }: Found): number {
+  for (const { again, violations } of failed.slice(0, 20))
+    console.log(`npm run simulate -- ${again}   ${violations[0]?.promise}`);
+  return failed.length > 0 ? 1 : 0;
 }
 
 async function main(): Promise<number> {
@@ -154,8 +154,9 @@ async function main(): Promise<number> {
       from: { type: "string", default: "1" },
       for: { type: "string" },
       jobs: { type: "string" },
-      "all-phases": { type: "boolean" },
-      work: { type: "boolean" },
+      first: { type: "boolean", default: false },
+      "all-phases": { type: "boolean", default: false },
+      "crash-points": { type: "boolean", default: false },
       help: { type: "boolean", short: "h" },
     },
     allowNegative: true,
@@ -164,28 +165,18 @@ async function main(): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  if (values.work) {
-    work();
-    return new Promise(() => {});
-  }
+  const jobs = Number(values.jobs ?? availableParallelism());
+  if (values["crash-points"]) return crashPoints(jobs);
   if (values.seed !== undefined) return one(Number(values.seed), values.shrink);
-  const begun = performance.now();
-  const time = values.for === undefined ? undefined : milliseconds(values.for);
-  const found = await many({
+  const forMs = values.for === undefined ? undefined : milliseconds(values.for);
+  return seeds({
     from: Number(values.from),
-    count: values.seeds !== undefined ? Number(values.seeds) : time === undefined ? 1000 : undefined,
-    until: time === undefined ? Number.POSITIVE_INFINITY : begun + time,
-    jobs: Number(values.jobs ?? availableParallelism()),
+    count: values.seeds !== undefined ? Number(values.seeds) : forMs === undefined ? 1000 : undefined,
+    forMs,
+    first: values.first,
+    jobs,
+    allPhases: values["all-phases"],
   });
-  const missing = untried(found.counts);
-  console.log(`${table(found.counts)}\n`);
-  console.log(
-    `${found.done} seeds in ${Math.round((performance.now() - begun) / 1000)} s, ${Math.round(found.simulatedMs / 3_600_000)} simulated hours: ${found.failed.length} failed`,
-  );
-  if (missing.length > 0) console.log(`never tried: ${missing.join(", ")}`);
-  for (const { seed, violations } of found.failed.slice(0, 20))
-    console.log(`npm run simulate -- --seed ${seed}   ${violations[0]?.promise}`);
-  return found.failed.length > 0 || (values["all-phases"] && missing.length > 0) ? 1 : 0;
 }
 
 process.exitCode = await main();

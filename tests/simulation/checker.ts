@@ -35,6 +35,7 @@ const LEADS: Record<string, string> = {
 /** Of the policy that people.ts writes, ms. A breach is two bad samples of three, five seconds apart. */
 const SAMPLE_MS = 5000;
 const UNREADY_MS = 20_000;
+const BAKE_MS = 15_000;
 /** From what was measured to what is decided, with all that may delay it, ms. */
 const HORIZON_MS = 60_000;
 
@@ -67,8 +68,8 @@ export class Checker implements Witness {
   #truth!: Truth;
   #state!: State;
   #holder: { by: string; at: number } | undefined;
-  /** World time of the last commit of a renewal, by process. */
-  readonly #renewed = new Map<string, number>();
+  /** Times of the usable samples of a revision, ms. */
+  readonly #samples = new Map<string, number[]>();
 
   /** The truth of the world that is watched; before anything happens in it. */
   watch({ truth, state }: { truth: Truth; state: State }): void {
@@ -103,6 +104,13 @@ export class Checker implements Witness {
     );
   }
 
+  sampled(deployment: string, revision: number, at: number): void {
+    const key = `${deployment}-r${revision}`;
+    const known = this.#samples.get(key) ?? [];
+    this.#samples.set(key, known);
+    known.push(at);
+  }
+
   committed(commit: Commit): void {
     const { storage, by } = commit;
     if (storage === KEPT.pods) this.pods.committed(commit);
@@ -112,10 +120,9 @@ export class Checker implements Witness {
     if (storage === KEPT.deployments) this.#deployment(commit);
   }
 
-  #lease({ object, type, at, by }: Commit): void {
+  #lease({ object, type, at }: Commit): void {
     const holder = type === "DELETED" ? "" : ((object.spec as { holderIdentity?: string }).holderIdentity ?? "");
     if (holder !== "" && this.#holder?.by !== holder) this.#holder = { by: holder, at };
-    if (isOperator(by)) this.#renewed.set(by, at);
   }
 
   /** Who writes holds the lease; a write that was long on its way changes nothing after another one leads. */
@@ -212,6 +219,7 @@ export class Checker implements Witness {
     this.#rejected(life, before, after, commit.at);
     this.#returns(life, before, after, commit.at);
     this.#ended(life, before, after, commit.at);
+    this.#proven(life, before, after, commit.at);
     if (after.active && after.active.revision !== before.active?.revision) {
       life.activated.push({ revision: after.active.revision, returns: life.returns.length });
       life.served.push(after.active.revision);
@@ -312,6 +320,25 @@ export class Checker implements Witness {
     if (check === "available") return this.pods.unreadyMs(name, revision, at - HORIZON_MS, at) >= UNREADY_MS * 0.5;
     if (check === "restarts") return this.pods.restarts(name, revision, at) >= 3;
     return this.#truth.badMs(name, revision, at - HORIZON_MS, at) >= SAMPLE_MS * 0.9;
+  }
+
+  /** A proof: measured often enough, and long enough, since it had the traffic, and not bad all that time. */
+  #proven({ name }: Life, before: ModelDeploymentStatus, after: ModelDeploymentStatus, at: number): void {
+    const { active } = after;
+    if (!active || active.revision !== before.active?.revision || active.provenAt === before.active.provenAt) return;
+    if (before.active.promoted || before.rollout?.promoted) return;
+    const since = sinceStart(before.active.since);
+    const times = (this.#samples.get(`${name}-r${active.revision}`) ?? []).filter((one) => one >= since - 1000 && one <= at);
+    const span = Math.max(...times) - Math.min(...times);
+    const enough = times.length >= 3 && span >= BAKE_MS - SAMPLE_MS;
+    this.holds(
+      "nothing is proven without samples that cover its bake",
+      enough,
+      at,
+      () => `${name} r${active.revision}: ${times.length} samples over ${span} ms`,
+    );
+    const bad = this.#truth.badMs(name, active.revision, at - 2 * SAMPLE_MS, at) >= 2 * SAMPLE_MS;
+    this.holds("nothing is proven that measures badly", !bad, at, () => `${name} r${active.revision}`);
   }
 
   /** What a return left has the traffic no more when it has ended well. */

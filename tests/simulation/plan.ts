@@ -77,6 +77,15 @@ export interface Fault {
   pick: number;
 }
 
+/** A process that is killed at one of its requests. */
+export interface Crash {
+  /** Which process, from 1. */
+  process: number;
+  /** Which of its requests, from 0; or the first that changes something. */
+  request: number | "FirstWrite";
+  when: "Before" | "After";
+}
+
 export interface Plan {
   seed: number;
   operators: 1 | 2;
@@ -87,6 +96,8 @@ export interface Plan {
   troubles: Trouble[];
   steps: Step[];
   faults: Fault[];
+  /** Only of crash points. */
+  crashes?: Crash[];
 }
 
 const VERSIONS = ["v1", "v2", "v3", "v4"];

@@ -1,8 +1,9 @@
 // Runs a plan from its first step to the time when nothing is left to happen.
 
 import { createHash } from "node:crypto";
+import type { Request, Trap } from "./network.ts";
 import { isObserved, perform, prepare } from "./people.ts";
-import type { Plan } from "./plan.ts";
+import type { Crash, Plan } from "./plan.ts";
 import { KEPT } from "./state.ts";
 import { type Witness, World } from "./world.ts";
 
@@ -34,6 +35,17 @@ class Activity implements Witness {
   }
 }
 
+/** Kills a process at one of its requests. The lease's are not counted: where they fall depends on nothing but time. */
+function trapOf({ process, request, when }: Crash): Trap {
+  let next = 0;
+  const matches = ({ caller, path, kind }: Request): boolean => {
+    if (caller.name !== `operator-${process}` || path.resource === "leases") return false;
+    if (request === "FirstWrite") return kind === "Write";
+    return next++ === request;
+  };
+  return { matches, left: 1, until: Number.POSITIVE_INFINITY, effect: { do: "Kill", when }, onHit() {} };
+}
+
 /** @param whileOpen called at the end, before everything is torn down */
 export async function run<T>(plan: Plan, witnesses: Witness[], whileOpen: (ran: Ran) => T): Promise<T> {
   const activity = new Activity();
@@ -41,6 +53,7 @@ export async function run<T>(plan: Plan, witnesses: Witness[], whileOpen: (ran: 
   const { clock } = world;
   try {
     prepare(world);
+    for (const crash of plan.crashes ?? []) world.network.arm(trapOf(crash));
     world.start();
     let calm = false;
     plan.faults.forEach((fault, index) => {

@@ -23,6 +23,8 @@ export interface SourceParts {
   clock: WorldClock;
   /** What a revision of a deployment measures at a time, ms of the clock's `now`; undefined: it has no traffic. */
   measures(deployment: string, revision: number, at: number): number | undefined;
+  /** A usable value of a time, ms of the clock's `now`, was answered. */
+  onSample(deployment: string, revision: number, at: number): void;
   /** What the pod with this address answers to the probe inference. */
   probe(ip: string): { status: number } | undefined;
 }
@@ -109,7 +111,9 @@ export class Source {
       if (name === undefined) return [at / 1000];
       const value = measures(name, Number(revision), at);
       if (value === undefined) return [];
-      return lie ? lie() : [value];
+      if (lie) return lie();
+      this.#parts.onSample(name, Number(revision), at);
+      return [value];
     });
   }
 }

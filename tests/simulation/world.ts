@@ -10,7 +10,7 @@ import { startControllers } from "../../src/sandbox/controllers/index.ts";
 import { PODS, type Pod } from "../../src/sandbox/controllers/kinds.ts";
 import { createNode } from "../../src/sandbox/node/node.ts";
 import { Random } from "../support/random.ts";
-import { WorldClock } from "./clock.ts";
+import { START, WorldClock } from "./clock.ts";
 import { FAULTS, type FaultKind } from "./faults.ts";
 import { Kubelet } from "./kubelet.ts";
 import { type Caller, type Latency, Network, type Request } from "./network.ts";
@@ -46,6 +46,8 @@ export interface Witness {
   /** First of all. */
   watch?(world: { state: State; truth: Truth }): void;
   committed?(commit: Commit): void;
+  /** The source answered with a usable value of this time, ms. */
+  sampled?(deployment: string, revision: number, at: number): void;
   sent?(request: Request, at: number): void;
   answered?(request: Request, status: number, at: number): void;
   logged?(at: number, process: string, level: "info" | "warn" | "error", fields: object, message: string): void;
@@ -112,6 +114,7 @@ export class World {
     this.source = new Source({
       clock,
       measures: (deployment, revision, at) => this.truth.measures(deployment, revision, at),
+      onSample: (deployment, revision, at) => this.#tell((one) => one.sampled?.(deployment, revision, at - START)),
       probe: (ip) => {
         const pod = this.kubelet.byAddress(ip);
         return pod && { status: this.truth.fateOfPod(pod) === "Wrong" ? 500 : 200 };
