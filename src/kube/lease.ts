@@ -106,9 +106,12 @@ export class Elector {
     for (;;) {
       try {
         const lease = await this.#read(signal);
-        if (lease === undefined || this.#isFree(lease)) {
+        // One that somebody deleted is still its holder's until it would have run out: that one makes it again.
+        const known = lease ?? this.#observed?.lease;
+        if (known === undefined || this.#isFree(known)) {
           if (await this.#take(lease, signal)) return;
-        } else if ((await this.#untilChange(lease, signal)) === "Now") continue;
+        } else if (lease === undefined) await sleep(clock, RETRY_MS, signal);
+        else if ((await this.#untilChange(lease, signal)) === "Now") continue;
       } catch (error) {
         if (signal.aborted) throw signal.reason;
         logger.warn({ error: said(error) }, "the lease could not be read or taken");
@@ -293,7 +296,9 @@ export class Elector {
       if (!isKind(error, "Conflict", "NotFound")) throw error;
       // Changed by somebody, or by a renewal of ours whose answer was lost: then it is still ours, and is renewed on what is there now.
       const lease = await this.#read(ended);
-      if (lease === undefined || !this.#isOurs(lease)) return false;
+      // Somebody deleted it: those who saw it wait until ours would have run out.
+      if (lease === undefined) return this.#take(undefined, ended);
+      if (!this.#isOurs(lease)) return false;
       if (lease.metadata.resourceVersion === held.metadata.resourceVersion) throw error;
       return this.#renewOnce(ended);
     }

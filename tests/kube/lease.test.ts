@@ -290,7 +290,39 @@ describe("leader election", () => {
     await w.pass(1000);
   });
 
-  test("a lease that somebody deletes or takes by hand is lost at the next renewal", async () => {
+  test("a lease that somebody deletes is made again by its holder, and nobody else leads meanwhile", async () => {
+    const w = world();
+    const a = w.join("a");
+    await w.pass(100);
+    const b = w.join("b");
+    await w.pass(4_000);
+    w.server.delete(ID, "default", "rollguard");
+    for (let passed = 0; passed < 20_000; passed += 100) {
+      await w.pass(100);
+      expect([a.leads(), b.leads()]).toEqual([true, false]);
+    }
+    expect(w.lease()?.spec.holderIdentity).toBe("a");
+    for (const c of [a, b]) c.stop();
+    await w.pass(2000);
+  });
+
+  test("a lease that is deleted when its holder is dead is taken when it would have run out, not before", async () => {
+    const w = world();
+    const a = w.join("a");
+    await w.pass(100);
+    const b = w.join("b");
+    await w.pass(4_000);
+    a.kill();
+    w.server.delete(ID, "default", "rollguard");
+    await w.pass(7_000);
+    expect(b.leads()).toBe(false);
+    await w.pass(5_000);
+    expect(b.leads()).toBe(true);
+    b.stop();
+    await w.pass(1000);
+  });
+
+  test("a lease that somebody takes by hand is lost at the next renewal", async () => {
     const w = world();
     const a = w.join("a");
     await w.pass(100);

@@ -36,6 +36,9 @@ const LEADS: Record<string, string> = {
 const SAMPLE_MS = 5000;
 const UNREADY_MS = 20_000;
 const BAKE_MS = 15_000;
+const LEASE_MS = 10_000;
+/** Of one status in a second. */
+const MOST_WRITES = 25;
 /** From what was measured to what is decided, with all that may delay it, ms. */
 const HORIZON_MS = 60_000;
 
@@ -48,8 +51,10 @@ interface Life {
   finished: Map<number, string>;
   /** Revisions that became active, in order, with the number of returns that had begun by then. */
   activated: { revision: number; returns: number }[];
-  /** Automatic returns for a breach. */
-  returns: RollbackState[];
+  /** Automatic returns for a breach, and when they were decided, ms. */
+  returns: { rollback: RollbackState; at: number }[];
+  /** When a person last did something, ms. */
+  personAt: number;
   /** Active revisions since a person last did something. */
   served: number[];
 }
@@ -68,6 +73,11 @@ export class Checker implements Witness {
   #truth!: Truth;
   #state!: State;
   #holder: { by: string; at: number } | undefined;
+  /** When somebody deleted the lease last, and when each process began, ms. */
+  #leaseDeletedAt = Number.NEGATIVE_INFINITY;
+  readonly #startedAt = new Map<string, number>();
+  /** Times of the latest status writes, by deployment, ms. */
+  readonly #statusWrites = new Map<string, number[]>();
   /** Times of the usable samples of a revision, ms. */
   readonly #samples = new Map<string, number[]>();
 
@@ -79,19 +89,29 @@ export class Checker implements Witness {
 
   holds(promise: string, ok: boolean, at: number, detail: () => string): void {
     this.seen.set(promise, (this.seen.get(promise) ?? 0) + 1);
-    if (!ok && this.violations.length < 50) this.violations.push({ promise, at, detail: detail() });
+    // The first of each says enough.
+    if (!ok && this.violations.every((one) => one.promise !== promise)) this.violations.push({ promise, at, detail: detail() });
   }
 
   lives(): readonly Life[] {
     return [...this.#lives.values()];
   }
 
-  person(_at: number, deployment: string): void {
+  process(at: number, name: string, what: string): void {
+    if (what === "starts") this.#startedAt.set(name, at);
+  }
+
+  person(at: number, deployment: string): void {
+    for (const life of this.#lives.values()) if (life.name === deployment) life.personAt = at;
+    this.#begunAnew(deployment);
+  }
+
+  #begunAnew(deployment: string): void {
     for (const life of this.#lives.values()) if (life.name === deployment) life.served = life.served.slice(-1);
   }
 
   fault(_at: number, _kind: FaultKind, deployment: string | undefined): void {
-    if (deployment) this.person(0, deployment);
+    if (deployment) this.#begunAnew(deployment);
   }
 
   logged(at: number, process: string, level: string, fields: object): void {
@@ -122,13 +142,18 @@ export class Checker implements Witness {
 
   #lease({ object, type, at }: Commit): void {
     const holder = type === "DELETED" ? "" : ((object.spec as { holderIdentity?: string }).holderIdentity ?? "");
+    if (type === "DELETED") this.#leaseDeletedAt = at;
     if (holder !== "" && this.#holder?.by !== holder) this.#holder = { by: holder, at };
   }
 
   /** Who writes holds the lease; a write that was long on its way changes nothing after another one leads. */
   #written({ by, at, storage, object, previous }: Commit): void {
     if (storage === KEPT.leases || storage === KEPT.events) return;
-    const leads = this.#holder?.by === by;
+    // Who begins when the lease is not there can't know whose it was.
+    const innocent =
+      at - this.#leaseDeletedAt < LEASE_MS && (this.#startedAt.get(this.#holder?.by ?? "") ?? 0) >= this.#leaseDeletedAt;
+    const leads = this.#holder?.by === by || innocent;
+    if (storage === KEPT.deployments && !innocent) this.#storm(object.metadata.name, at);
     this.holds(
       "the late leader changes nothing",
       leads,
@@ -145,6 +170,18 @@ export class Checker implements Witness {
       number <= decided,
       at,
       () => `${storage} ${object.metadata.name} has decision ${number}, and the status ${decided}`,
+    );
+  }
+
+  #storm(name: string, at: number): void {
+    const times = (this.#statusWrites.get(name) ?? []).filter((one) => one > at - 1000);
+    times.push(at);
+    this.#statusWrites.set(name, times);
+    this.holds(
+      "no status is written in a storm",
+      times.length <= MOST_WRITES,
+      at,
+      () => `${name}: ${times.length} writes within a second`,
     );
   }
 
@@ -207,6 +244,7 @@ export class Checker implements Witness {
       finished: new Map(),
       activated: [],
       returns: [],
+      personAt: 0,
       served: [],
     };
     this.#lives.set(uid, life);
@@ -310,10 +348,16 @@ export class Checker implements Witness {
     const from = rollback.from?.revision ?? 0;
     const words = () => `${name} r${from} for ${rollback.check}: ${rollback.message}`;
     this.holds("no healthy revision is rolled back by itself", this.#isBreached(name, from, rollback.check, at), at, words);
-    const last = life.returns.findLastIndex((one) => one.from?.revision === from);
+    const last = life.returns.findLastIndex((one) => one.rollback.from?.revision === from);
     const again = life.activated.some((one) => one.revision === from && one.returns > last);
-    this.holds("never two returns for one breach", last < 0 || again, at, words);
-    life.returns.push(rollback);
+    // One whose target did not start is begun anew by what a person does.
+    const failed = [...life.finished.values()].some((text) => {
+      const entry = JSON.parse(text) as HistoryEntry;
+      return entry.sequence === life.returns[last]?.rollback.sequence && entry.outcome === "Failed";
+    });
+    const asked = failed && life.personAt > (life.returns[last]?.at ?? 0);
+    this.holds("never two returns for one breach", last < 0 || again || asked, at, words);
+    life.returns.push({ rollback, at });
   }
 
   #isBreached(name: string, revision: number, check: string | undefined, at: number): boolean {

@@ -5,6 +5,9 @@ import type { Clock, Timer } from "../../src/clock.ts";
 /** Where every simulated run begins. */
 export const START = Date.UTC(2026, 10, 24, 12);
 
+/** So many turns without time passing, and somebody goes round in a circle. */
+const MOST_TURNS = 20_000;
+
 interface Entry {
   at: number;
   order: number;
@@ -42,11 +45,14 @@ export class WorldClock implements Clock {
    */
   async run(ms: number, done: () => boolean = () => false): Promise<void> {
     const end = this.#at + ms;
-    for (;;) {
+    for (let turns = 0; ; turns++) {
       await turn();
       if (done()) return;
       const at = this.#next();
       if (at === undefined || at > end) break;
+      if (at > this.#at) turns = 0;
+      else if (turns > MOST_TURNS)
+        throw new Error(`time stands still at ${at} ms: something is asked for again and again at once`);
       this.#at = at;
       // All that is due now, in the order in which it was asked for; what that asks for at once comes after the turn.
       const due: Entry[] = [];

@@ -89,7 +89,7 @@ export interface Crash {
 export interface Plan {
   seed: number;
   operators: 1 | 2;
-  latency: "None" | "Small" | "Uneven";
+  latency: "Even" | "Small" | "Uneven";
   /** Each step waits until all is at rest: then what comes of it does not depend on timing. */
   stepwise: boolean;
   deployments: DeploymentPlan[];
@@ -224,7 +224,7 @@ export function planOf(seed: number): Plan {
   return {
     seed,
     operators: random.chance(0.35) ? 2 : 1,
-    latency: random.pick(["None", "Small", "Uneven"]),
+    latency: random.pick(["Even", "Small", "Uneven"]),
     stepwise,
     deployments,
     troubles: stepwise ? [] : troublesOf(random, deployments, horizon),

@@ -30,7 +30,8 @@ export async function shrink(
     size = sizeOf(best);
     await without(best.faults, (faults: Fault[]) => fails({ ...best, faults }));
     // What is taken away leaves its time behind, so that the rest happens when it did.
-    await without(best.steps, (steps: Step[]) => fails({ ...best, steps: withTimes(best.steps, steps) }));
+    const all = best.steps;
+    await without(all, (steps: Step[]) => fails({ ...best, steps: withTimes(all, steps) }));
     for (const { name } of best.deployments) {
       const others = best.deployments.filter((one) => one.name !== name);
       const steps = withTimes(
@@ -41,7 +42,7 @@ export async function shrink(
     }
     await without(best.troubles, (troubles) => fails({ ...best, troubles }));
     if (best.operators > 1) await fails({ ...best, operators: 1 });
-    if (best.latency !== "None") await fails({ ...best, latency: "None" });
+    if (best.latency !== "Even") await fails({ ...best, latency: "Even" });
     for (let i = 0; i < best.faults.length; i++) {
       const fault = best.faults[i] as Fault;
       if (fault.count > 1) await fails({ ...best, faults: best.faults.with(i, { ...fault, count: 1 }) });
@@ -56,7 +57,7 @@ const sizeOf = ({ faults, steps, deployments, troubles, operators, latency }: Pl
   deployments.length +
   troubles.length +
   operators +
-  (latency === "None" ? 0 : 1);
+  (latency === "Even" ? 0 : 1);
 
 /** Takes out halves, then quarters, down to single items, for as long as what is left still fails. */
 async function without<T>(list: readonly T[], fails: (rest: T[]) => Promise<boolean>): Promise<void> {

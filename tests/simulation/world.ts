@@ -26,7 +26,7 @@ const CRDS = readdirSync("crds")
   .flatMap((file) => loadAll(readFileSync(`crds/${file}`, "utf8")));
 
 const LATENCIES: Record<Plan["latency"], Latency> = {
-  None: { request: [0, 0], watch: [0, 0] },
+  Even: { request: [1, 1], watch: [1, 1] },
   Small: { request: [1, 4], watch: [1, 10] },
   Uneven: { request: [1, 40], watch: [0, 400] },
 };
