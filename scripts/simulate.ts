@@ -117,7 +117,10 @@ async function seeds({ from, count, forMs, first, jobs, allPhases }: Wanted): Pr
   await runAll(jobs, next, (told) => found.add(told));
   const missing = untried(found.counts);
   console.log(`\n${table(found.counts)}\n\n${found.line()}`);
-  if (missing.length > 0) console.log(`never tried: ${missing.slice(0, 40).join(", ")}${missing.length > 40 ? ` and ${missing.length - 40} more` : ""}`);
+  if (missing.length > 0)
+    console.log(
+      `never tried: ${missing.slice(0, 40).join(", ")}${missing.length > 40 ? ` and ${missing.length - 40} more` : ""}`,
+    );
   return report(found) || (allPhases && missing.length > 0 ? 1 : 0);
 }
 
