@@ -36,9 +36,12 @@ export function noteRestarts(history: RestartHistory, pods: readonly PodFacts[],
   }
 }
 
-/** Share of the pods that restarted at least `failures` times in the window. */
+/** Not the model's doing: nobody can tell what runs on a lost node, and who was evicted had to go. */
+const isExcused = ({ lost, reason }: PodFacts): boolean => lost === true || reason === "Evicted" || reason === "NodeLost";
+
+/** Share of the pods that restarted at least `failures` times in the window, of those that the model can be blamed for. */
 export function restartedShare(history: RestartHistory, pods: readonly PodFacts[], failures: number, at: number): Reading {
-  const counted = pods.filter((pod) => !pod.terminating && pod.unschedulable === undefined);
+  const counted = pods.filter((pod) => !pod.terminating && pod.unschedulable === undefined && !isExcused(pod));
   if (counted.length === 0) return { at, kind: "Empty", message: "no pod" };
   const failing = counted.filter((pod) => {
     const seen = history.get(pod.name) ?? [];
