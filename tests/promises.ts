@@ -86,6 +86,14 @@ export const PROMISES: Record<string, readonly Promised[]> = {
       "whatever happens, every promise holds after every decision",
     ),
     phases("Each phase leads where its row says", "each phase leads where its row says"),
+    phases(
+      "Ready · Reconciling · Stalled tell the truth in every phase",
+      "kubectl wait and kstatus tell the truth in every phase",
+    ),
+    phases(
+      "A transition takes its number when it begins, and has one outcome when it ends",
+      "a transition takes its number when it begins, and has one outcome when it ends",
+    ),
     stalls(
       "Each Stalled reason has a way in, is told once, and what serves goes on",
       "Stalled by every reason: what serves goes on",
@@ -238,6 +246,10 @@ export const PROMISES: Record<string, readonly Promised[]> = {
       "while the active one is unproven the candidate holds instead, until that one is proven",
     ),
     canary(
+      "… or returned, or a person promotes it",
+      "… or returned: then the candidate goes on beside the one that has the traffic back",
+    ),
+    canary(
       "A share of more than double the weight holds and says so",
       "the share that is really reached is shown, and one of more than double the step's weight holds and says so",
     ),
@@ -287,6 +299,10 @@ export const PROMISES: Record<string, readonly Promised[]> = {
     job(
       "A first version that breaches keeps serving, and a person is told",
       "a first version that breaches has nothing to return to: it keeps serving, and a person is told",
+    ),
+    scale(
+      "The pods that lost the traffic stay for drain after the EndpointSlices hold only ready pods of the new one",
+      "the pods that lost the traffic stay for `drain` after the EndpointSlices hold only ready pods of the new one",
     ),
     scale("What receives traffic follows the replicas", "what receives traffic follows the replicas"),
     scale("A scale to zero and back", "a scale to zero and back (KEDA)"),

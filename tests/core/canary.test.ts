@@ -84,6 +84,11 @@ describe("by replica share", () => {
     world.probe = () => "Failed";
     until(world, () => world.status.phase === "RolledBack");
     expect(world.cluster.selected.map((one) => one.selects)).toEqual([1]);
+    const asked = begun();
+    asked.deployment.spec = { ...asked.deployment.spec, probe: { path: "/" } as never };
+    asked.probe = () => "Running";
+    asked.run(20_000);
+    expect([asked.selects, asked.status.reason, sizes(asked)]).toEqual([1, "ProbeRunning", { r1: 4, r2: 1 }]);
     const slow = begun();
     slow.startMs = () => 30_000;
     slow.run(20_000);
@@ -133,6 +138,18 @@ describe("by replica share", () => {
     world.measure = () => ({ kind: "Value", value: 0.01 });
     until(world, () => world.status.rollout?.step === 0);
     expect(world.status.active).toMatchObject({ version: "v2", standing: "Proven" });
+  });
+
+  test("… or returned: then the candidate goes on beside the one that has the traffic back", () => {
+    const world = begun();
+    until(world, () => world.status.active?.version === "v2");
+    world.pin("v3");
+    until(world, () => world.status.reason === "ActiveUnproven");
+    world.measure = (_check, version) => ({ kind: "Value", value: version === "v2" ? 0.5 : 0.01 });
+    until(world, () => world.status.active?.version === "v1");
+    until(world, () => world.status.rollout?.step === 0);
+    expect(world.status.quarantine?.map((one) => one.version)).toEqual(["v2"]);
+    expect([world.selects, sizes(world)]).toEqual(["All", { r1: 4, r3: 1 }]);
   });
 
   test("… or a person promotes it", () => {

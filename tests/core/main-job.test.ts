@@ -32,6 +32,8 @@ describe("rolling out", () => {
     world.pin("v2").run(5000).pin("v3").run(5000).pin("v1").run(10_000);
     expect(world.story()).toEqual(["1 Rollout v1 Proven", "2 Rollout v2 Superseded", "3 Rollout v3 Cancelled"]);
     expect(world.status.phase).toBe("Guarding");
+    // Neither is a failure.
+    expect(world.status.quarantine ?? []).toEqual([]);
     expect(world.traffic).toHaveLength(1);
     expect([...world.children.keys()]).toEqual([1]);
   });

@@ -207,8 +207,77 @@ const STEPS: Record<Exclude<Phase, "Stalled">, { from: () => World; steps: Step[
   },
 };
 
+/** Ready · Reconciling · Stalled, as kstatus reads them. */
+const KSTATUS: Record<keyof typeof STEPS, string> = {
+  Pending: "False True False",
+  Progressing: "False True False",
+  Shifting: "False True False",
+  Baking: "False True False",
+  Guarding: "True False False",
+  RollingBack: "False True False",
+  Verifying: "False True False",
+  RolledBack: "False False True",
+};
+
 type From = keyof typeof STEPS;
 const phases = Object.keys(STEPS) as From[];
+
+describe("kubectl wait and kstatus tell the truth in every phase", () => {
+  const said = (world: World) => ["Ready", "Reconciling", "Stalled"].map((type) => world.condition(type)?.status).join(" ");
+  test.each(phases)("%s", (phase) => {
+    const world = STEPS[phase].from();
+    expect(said(world)).toBe(KSTATUS[phase]);
+  });
+
+  test("Pending after 60 s is Stalled, and Guarding while a Critical breach is held is Reconciling", () => {
+    expect(said(STEPS.Pending.from().run(61_000) as World)).toBe("False False True");
+    const world = withQuarantined();
+    world.policy = policy({ mode: "Observe" });
+    world.run(10_000);
+    world.measure = only("v2");
+    world.run(10_000);
+    expect(world.status.phase).toBe("Guarding");
+    expect(said(world)).toBe("False True False");
+  });
+});
+
+describe("a transition takes its number when it begins, and has one outcome when it ends", () => {
+  const ended = (world: World, how: (world: World) => unknown) => {
+    how(world);
+    world.run(200_000);
+    return world;
+  };
+  test.each<[outcome: string, of: "Rollout" | "Return", from: () => World, how: (world: World) => unknown]>([
+    ["Proven", "Rollout", progressing, () => undefined],
+    ["Rejected", "Rollout", shifting, breach("v4")],
+    ["RolledBack", "Rollout", baking, breach("v4")],
+    ["Superseded", "Rollout", progressing, newPin],
+    ["Cancelled", "Rollout", progressing, pins("v2")],
+    ["Verified", "Return", verifying, () => undefined],
+    [
+      "Unverified",
+      "Return",
+      verifying,
+      (world) => {
+        world.measure = (_check, version) => (version === "v1" ? { kind: "Empty" } : bad);
+      },
+    ],
+    [
+      "Failed",
+      "Return",
+      verifying,
+      (world) => {
+        world.measure = () => bad;
+      },
+    ],
+  ])("%s, of a %s", (outcome, action, from, how) => {
+    const world = from();
+    const { sequence } = world.status;
+    expect((world.status.history ?? []).map((entry) => entry.sequence)).not.toContain(sequence);
+    const entries = (ended(world, how).status.history ?? []).filter((entry) => entry.sequence === sequence);
+    expect(entries).toMatchObject([{ action, outcome }]);
+  });
+});
 
 describe("each phase leads where its row says", () => {
   const all = phases.flatMap((phase) =>
