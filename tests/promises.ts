@@ -565,6 +565,18 @@ export const PROMISES: Record<string, readonly Promised[]> = {
       "at a pace: none in the first minute, then no more than so many a minute, by the leader alone",
     ),
     crash(
+      "Events go out after the status is written, at least once",
+      "events are told at least once, and told again they are the same one: killed at a request %s",
+    ),
+    crash(
+      "… also where the answer to the status write is lost",
+      "a status write whose answer is lost: what it said is told all the same",
+    ),
+    crash(
+      "An events API that is dead delays no return, and records by ten minutes at most",
+      "an events API that is dead delays no return, and records by ten minutes at most",
+    ),
+    crash(
       "Events are told also where what follows fails",
       "every event is told, also where what follows the decision fails at first",
     ),

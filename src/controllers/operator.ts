@@ -34,6 +34,7 @@ import { Secrets } from "./secrets.ts";
 import { SourceHealth } from "./sourcehealth.ts";
 import { Sources } from "./sources.ts";
 import { Storm } from "./storm.ts";
+import { eventSink, Teller } from "./teller.ts";
 import { reconcileVersion } from "./versions.ts";
 
 export interface OperatorDeps {
@@ -209,6 +210,7 @@ async function lead(
     onDirty: () => configs.addAfter("notifications", GATHER_MS),
     ...(deps.sinkDispatcher === undefined ? {} : { dispatcher: deps.sinkDispatcher }),
   });
+  const teller = new Teller({ sinks: [eventSink(events), notifications], clock, logger, again: (key) => queue.add(key) });
   const storm: Storm = new Storm({
     client,
     caches,
@@ -235,7 +237,7 @@ async function lead(
     environment: options.environment,
     trustPinnedBy: options.trustPinnedBy ?? false,
     prober,
-    events,
+    teller,
     metrics,
     logger,
     fetch: { image: fetchImage, command: options.fetchCommand },
@@ -325,6 +327,7 @@ async function lead(
     storm.stop();
     await prober.stop();
     sources.close();
+    teller.stop();
     await Promise.all([notifications.stop(), events.stop()]);
   }
 }

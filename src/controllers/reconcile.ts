@@ -11,7 +11,6 @@ import { type Decision, decide } from "../core/decide.ts";
 import { checksFor, judgedFrom, judgingSince, stageOf } from "../core/evidence.ts";
 import { plan } from "../core/plan.ts";
 import type { RevisionRef, Snapshot } from "../core/snapshot.ts";
-import type { EventRecorder } from "../kube/events.ts";
 import { RESOURCES } from "../kube/resources.ts";
 import type { Logger } from "../log.ts";
 import type { Metrics } from "../telemetry.ts";
@@ -27,12 +26,13 @@ import { Profiles } from "./profiles.ts";
 import { writeRecords } from "./record.ts";
 import { paced, type RevocationPace } from "./revocations.ts";
 import type { Job } from "./sampler.ts";
+import type { Teller } from "./teller.ts";
 
 export interface ReconcilerDeps extends Observer, Executor {
   clock: Clock;
   prober: Prober;
   pace: RevocationPace;
-  events: EventRecorder;
+  teller: Teller;
   metrics: Metrics;
   logger: Logger;
   fetch: { image: string; command?: string[] | undefined };
@@ -57,7 +57,7 @@ export class Reconciler {
 
   /** @returns in how many ms to look again at the latest */
   async reconcile(key: string): Promise<{ requeueAfterMs?: number }> {
-    const { caches, memory, sampler, prober, pace, client, policies, clock } = this.#deps;
+    const { caches, memory, sampler, prober, pace, client, policies, teller, clock } = this.#deps;
     const { namespace, name } = splitKey(key);
     const known = memory.latest(key, caches.deployments.get(namespace, name)) as CachedDeployment | undefined;
     // One that is being deleted is left alone: nothing is created or scaled.
@@ -67,6 +67,7 @@ export class Reconciler {
       memory.forget(key);
       this.#profiles.forget(key);
       policies.forget(key);
+      teller.forget(key);
       pace.release(key);
       return {};
     }
@@ -76,11 +77,12 @@ export class Reconciler {
     const clockStepMs = clockStep(memory.decidedAt(key), now, monotonic);
     const seen = observe(this.#deps, key, deployment);
     const snapshot = paced(clockStepMs === 0 ? seen : { ...seen, clockStepMs }, key, pace, now);
+    teller.review(key, deployment, snapshot.recorded);
     const decision = decide(snapshot, now);
     const after = decision.changed ? await this.#write(key, deployment, decision) : deployment;
     memory.decided(key, now, monotonic);
     // At once: an act that fails is tried again by the next pass, which has nothing to tell any more.
-    this.#tell(after, decision);
+    teller.tell(key, after, decision.events);
     const status = after.status ?? {};
     const wanted = plan(snapshot, status, now);
     // Told and judged whatever becomes of the writes below: one refused object must not blind the guard.
@@ -93,7 +95,7 @@ export class Reconciler {
     } finally {
       await eachStep([
         () => policies.keep(this.#deps, key, after),
-        () => writeRecords(this.#deps, key, after, snapshot, this.#written),
+        () => writeRecords(this.#deps, key, after, snapshot, this.#written, (entry) => teller.wasTold(key, entry)),
       ]);
     }
     await this.#profiles.note(this.#deps, key, after, snapshot, now);
@@ -201,19 +203,6 @@ export class Reconciler {
       return snapshot.nameTaken === undefined ? 1 : NAME_TAKEN_RETRY_MS;
     }
     return undefined;
-  }
-
-  #tell(deployment: CachedDeployment, decision: Decision): void {
-    for (const event of decision.events) {
-      this.#deps.events.record({
-        regarding: deployment as never,
-        type: event.type,
-        reason: event.reason,
-        note: event.note,
-        action: "Decide",
-        id: event.id,
-      });
-    }
   }
 }
 

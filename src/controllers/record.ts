@@ -124,19 +124,23 @@ async function checkOurs(executor: Executor, deployment: ModelDeployment, entry:
 /** Which were written is remembered for so many; the cache shows them soon. */
 const REMEMBERED = 10_000;
 
-/** Writes the records that are missing, oldest first. */
+/**
+ * Writes the records that are missing, oldest first.
+ * @param told whether people were told of it: until then it has none, so that the next operator tells them
+ */
 export async function writeRecords(
   executor: Executor,
   key: string,
   deployment: ModelDeployment,
   snapshot: Snapshot,
   written: Set<string>,
+  told: (entry: HistoryEntry) => boolean,
 ): Promise<void> {
   const kept = executor.caches.revisions.of(key);
   const errors: unknown[] = [];
   for (const entry of deployment.status?.history ?? []) {
     const id = `${deployment.metadata.uid}/${entry.sequence}`;
-    if (snapshot.recorded.has(entry.sequence) || written.has(id)) continue;
+    if (snapshot.recorded.has(entry.sequence) || written.has(id) || !told(entry)) continue;
     executor.assertLeading();
     try {
       await writeRecord(executor, deployment, entry, recordOf(deployment, entry, snapshot.policy, kept));

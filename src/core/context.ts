@@ -1,7 +1,7 @@
 // What the rules work on: the snapshot, a draft of the next status, and what they have to say.
 // Rules change the draft through transitions.ts; nothing outside this decision sees it before it is written.
 
-import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
+import type { HistoryEntry, ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
 import type { Evidence } from "./evidence.ts";
 import type { Snapshot } from "./snapshot.ts";
 
@@ -12,6 +12,12 @@ export interface EventIntent {
   note: string;
   /** Unique per happening, such as the sequence with the reason. */
   id: string;
+  /** When it happened, RFC 3339. */
+  at: string;
+  /** The transition that it is about, as far as it has come. */
+  transition?: Partial<HistoryEntry> & Pick<HistoryEntry, "sequence">;
+  /** Of the end of a transition its outcome; `Stalled` where a person is needed. */
+  outcome?: HistoryEntry["outcome"] | "Stalled";
 }
 
 /** Why something that could have happened did not. */
@@ -66,7 +72,8 @@ export function elapsed(context: Context, since: string | undefined): number {
 /** Adds an event; the id carries the sequence, so that a repeated pass tells nobody twice. */
 export function tell(context: Context, type: EventIntent["type"], reason: string, note: string, key?: string): void {
   const id = `${reason}-${key ?? context.status.sequence ?? 0}`;
-  if (!context.events.some((event) => event.id === id)) context.events.push({ type, reason, note, id });
+  if (context.events.some((event) => event.id === id)) return;
+  context.events.push({ type, reason, note, id, at: iso(context.now) });
 }
 
 /** True where a return began and has not ended. */

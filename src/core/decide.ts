@@ -2,6 +2,7 @@
 // and passes on, so that a new pin can always mend what has nowhere to return to. Pure: same snapshot, same time, same answer.
 
 import type { ModelDeploymentStatus } from "../api/modeldeployment-status.ts";
+import { news } from "./announce.ts";
 import { judgeFromNow, moveClocks } from "./clockstep.ts";
 import { summarize } from "./conditions.ts";
 import type { Context, EventIntent, Held, Rule } from "./context.ts";
@@ -88,6 +89,7 @@ export function decide(snapshot: Snapshot, now: number): Decision {
   lapseRecommendation(context);
   tellBreaches(context);
   summarize(context);
+  const events = [...context.events, ...news(before, context.status)];
   const changed = !sameJson(before, context.status);
   if (changed) keepSmall(context.status, snapshot.deployment.spec.historyLimit ?? 50, snapshot.recorded);
   const later = context.wake.filter((time) => time > now);
@@ -96,7 +98,7 @@ export function decide(snapshot: Snapshot, now: number): Decision {
     changed,
     ...(result ? { acted: result } : {}),
     held: context.held,
-    events: context.events,
+    events,
     ...(later.length > 0 ? { wakeAt: Math.min(...later) } : {}),
   };
 }

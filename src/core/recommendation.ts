@@ -31,16 +31,6 @@ export function recommend(
     message,
     since: same ? known.since : iso(now),
   };
-  if (same) return;
-  const target = to ? ` to r${to.revision} (${to.version})` : "";
-  const what =
-    action === "Return"
-      ? `return from r${from.revision} (${from.version})${target}`
-      : `reject the candidate r${from.revision} (${from.version})`;
-  const key = `${from.revision}-${iso(now)}`;
-  const approve = `rollguard.dev/approve: r${from.revision}/<token>`;
-  if (mode === "Observe") tell(context, "Warning", "WouldAct", `the policy only observes; it would ${what}: ${message}`, key);
-  else tell(context, "Warning", "ReturnRecommended", `recommended: ${what}: ${message}; ${approve} does it`, key);
 }
 
 /** Why a recommendation does not hold any more; undefined while it does. Not breached is not enough: a restart knows nothing yet. */

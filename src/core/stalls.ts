@@ -1,6 +1,6 @@
 // A person is needed: saying so, once, and taking it back when its cause is gone. What each is about is in phases.ts.
 
-import { type Context, iso, tell } from "./context.ts";
+import { type Context, iso } from "./context.ts";
 import { type StallRow, stallRow } from "./phases.ts";
 
 /** Stalls of a return that failed: they end by health, a new pin, a retry or a person, and by nothing else. */
@@ -21,7 +21,6 @@ export function stall(context: Context, reason: string, message: string, check?:
     since: known?.since ?? iso(now),
     ...(check === undefined ? {} : { check }),
   };
-  if (!known) tell(context, "Warning", reason, message, `${reason}-${status.sequence ?? 0}-${iso(now)}`);
 }
 
 /** Ends a stall about one of these, unless its cause was seen again in this pass: else it would come back in the next one, and be told anew. */

@@ -2,7 +2,7 @@
 // A transition takes its sequence number when it opens and gives one history entry when it closes.
 
 import type { HistoryEntry, ModelDeploymentStatus, RevisionIdentity, RolloutState } from "../api/modeldeployment-status.ts";
-import { type Context, iso, isQuarantined, tell } from "./context.ts";
+import { type Context, iso, isQuarantined } from "./context.ts";
 import type { Evidence } from "./evidence.ts";
 import { stallRow } from "./phases.ts";
 import { strategyOf } from "./recreate.ts";
@@ -301,11 +301,4 @@ export function quarantine(context: Context, ref: RevisionIdentity, reason: stri
     );
   }
   status.quarantine = entries;
-  tell(
-    context,
-    "Warning",
-    "Quarantined",
-    `r${ref.revision} (${ref.version}) is quarantined: ${message ?? reason}`,
-    `${ref.hash}-${status.sequence ?? 0}`,
-  );
 }

@@ -1,5 +1,5 @@
-// Events (events.k8s.io/v1): written in the background, at least once, never in the way of a pass. The name follows from the
-// id, so that the same event written twice is one object.
+// Events (events.k8s.io/v1): written in the background, again and again for ten minutes where that fails, never in the way of a pass.
+// The name follows from the id, so that the same event written twice is one object.
 import { createHash } from "node:crypto";
 import { backoffMs } from "../backoff.ts";
 import { type Clock, sleep } from "../clock.ts";
@@ -37,7 +37,7 @@ export interface EventRecorderOptions {
   controller: string;
   /** The pod or process. */
   instance: string;
-  /** Events that wait to be written; more are dropped and counted. Default 1,000. */
+  /** Events that wait to be written; more are dropped and counted. Default 10,000: five of each of 2,000 deployments. */
   capacity?: number;
   random?: () => number;
 }
@@ -46,9 +46,21 @@ export interface EventRecorderOptions {
 const SERIES_MS = 300_000;
 /** Series that are remembered; the oldest are forgotten and then counted anew. */
 const MAX_SERIES = 1_000;
+/** Tries until an event lets those behind it go first. */
 const TRIES = 8;
+/** How long an event that can't be written is kept, ms. */
+export const KEEP_EVENT_MS = 600_000;
 const BACKOFF = { baseMs: 250, maxMs: 30_000 };
 const CALL_MS = 5_000;
+
+interface Waiting {
+  event: Event;
+  /** Occurrences of what goes on; 0: it is not counted. */
+  count: number;
+  /** Monotonic, ms. */
+  since: number;
+  done(written: boolean): void;
+}
 
 interface Series {
   /** Occurrences that are not in the object yet. */
@@ -58,7 +70,7 @@ interface Series {
 
 export class EventRecorder {
   #options: EventRecorderOptions;
-  #queue: { event: Event; count: number }[] = [];
+  #queue: Waiting[] = [];
   #series = new Map<string, Series>();
   #stop = new AbortController();
   #writing: Promise<void> | undefined;
@@ -73,13 +85,19 @@ export class EventRecorder {
     return this.#dropped;
   }
 
-  /** Takes the event over and returns at once. Never throws: an event is never worth a pass. */
-  record(input: EventInput): void {
-    try {
-      this.#take(input);
-    } catch (error) {
-      this.#drop(error);
-    }
+  /**
+   * Takes the event over. Never throws: an event is never worth a pass.
+   * @returns when it is known what came of it, whether the server has it; false: it was refused, there were too many, or it could not
+   *   be written for ten minutes. Never rejects.
+   */
+  record(input: EventInput): Promise<boolean> {
+    return new Promise((done) => {
+      try {
+        this.#take(input, done);
+      } catch (error) {
+        this.#drop(error, done);
+      }
+    });
   }
 
   /** Writes what waits, for at most `ms` milliseconds, then ends. Nothing is recorded afterwards. */
@@ -90,22 +108,21 @@ export class EventRecorder {
     timer.cancel();
     this.#stop.abort(new Error("stopped"));
     this.#dropped += this.#queue.length;
-    this.#queue = [];
+    for (const { done } of this.#queue.splice(0)) done(false);
   }
 
-  #take(input: EventInput): void {
-    if (this.#stop.signal.aborted) return;
+  #take(input: EventInput, done: Waiting["done"]): void {
+    if (this.#stop.signal.aborted) throw new Error("stopped");
     const event = this.#build(input);
     const count = input.ongoing ? this.#count(event.metadata.name) : 1;
-    if (count === 0) return;
-    if (this.#queue.length >= (this.#options.capacity ?? 1_000)) {
-      this.#drop(new Error("too many events wait to be written"));
+    if (count === 0) {
+      done(true);
       return;
     }
-    this.#queue.push({ event, count: input.ongoing ? count : 0 });
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = undefined;
-    });
+    if (this.#queue.length >= (this.#options.capacity ?? 10_000)) throw new Error("too many events wait to be written");
+    const since = this.#options.clock.monotonic();
+    this.#queue.push({ event, count: input.ongoing ? count : 0, since, done });
+    this.#writing ??= this.#write();
   }
 
   /** How many occurrences are to be written now; 0 when it is too early. */
@@ -155,10 +172,19 @@ export class EventRecorder {
     for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
       try {
         await this.#persist(next.event, next.count);
+        next.done(true);
       } catch (error) {
-        this.#drop(error);
+        if (this.#mayPass(error, next)) this.#queue.push(next);
+        else this.#drop(error, next.done);
       }
     }
+    // In the same turn as the last look at the queue: what comes next begins anew.
+    this.#writing = undefined;
+  }
+
+  /** It may be written yet. Behind the others: one that the server chokes on must not keep them. */
+  #mayPass(error: unknown, { since }: Waiting): boolean {
+    return !isHopeless(error) && !this.#stop.signal.aborted && this.#options.clock.monotonic() - since < KEEP_EVENT_MS;
   }
 
   async #persist(event: Event, count: number): Promise<void> {
@@ -167,10 +193,9 @@ export class EventRecorder {
       try {
         return await this.#put(event, count);
       } catch (error) {
-        const hopeless = isKind(error, "Invalid", "Forbidden", "NotFound") || !(error instanceof ApiError);
-        if (hopeless || failures >= TRIES || this.#stop.signal.aborted) throw error;
+        if (isHopeless(error) || failures >= TRIES || this.#stop.signal.aborted) throw error;
         const wait = backoffMs(failures, random === undefined ? BACKOFF : { ...BACKOFF, random });
-        await sleep(clock, Math.max(wait, error.retryAfterMs ?? 0), this.#stop.signal);
+        await sleep(clock, Math.max(wait, error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0), this.#stop.signal);
       }
     }
   }
@@ -192,11 +217,17 @@ export class EventRecorder {
     }
   }
 
-  #drop(error: unknown): void {
+  #drop(error: unknown, done: Waiting["done"]): void {
     this.#dropped++;
+    done(false);
     const fields = { dropped: this.#dropped, error: sanitizeLine(error instanceof Error ? error.message : String(error)) };
     this.#options.logger.warn(fields, "an event was dropped");
   }
+}
+
+/** Refused for what it is: again would be refused again. */
+function isHopeless(error: unknown): boolean {
+  return !(error instanceof ApiError) || isKind(error, "Invalid", "Forbidden", "NotFound");
 }
 
 function referenceTo(object: KubeObject): ObjectReference {

@@ -301,6 +301,40 @@ describe("guarding and rolling back", () => {
     expect(world.story()).toEqual(["1 Rollout v1 Proven", "2 Rollout v2 Proven", "3 Return v1 Verified", "4 Rollout v3 Proven"]);
   });
 
+  test.each<[string, () => World]>([
+    ["NoTarget", () => new World().version("v1").version("v3")],
+    ["CommonCause", () => proven().pin("v2").run(40_000)],
+    [
+      "BudgetSpent",
+      () => {
+        const world = proven().pin("v2").run(40_000);
+        world.policy = { ...world.policy, budget: { limit: 1, perMs: 3_600_000 } };
+        world.status.returns = [{ at: new Date(world.now - 1_800_000).toISOString(), proven: true }];
+        return world;
+      },
+    ],
+    [
+      "TargetNoBetter",
+      () => {
+        const world = proven().pin("v2").run(40_000);
+        for (const known of world.cluster.revisions) known.baseline = [{ name: "error-ratio", value: 0.4, samples: 20 }];
+        return world;
+      },
+    ],
+    ["RevokedNoTarget", () => proven().version("v1", { revoked: true })],
+  ])("a new pin mends what has nowhere to return to: %s", (reason, begin) => {
+    const world = begin();
+    world.measure = (_check, version) => (version === "v3" ? good : bad);
+    world.run(60_000);
+    expect(world.condition("Stalled")).toMatchObject({ status: "True", reason });
+    const moved = world.traffic.length;
+    world.pin("v3").run(60_000);
+    expect(world.status).toMatchObject({ phase: "Guarding", active: { version: "v3", standing: "Proven" } });
+    expect(world.condition("Ready")?.status).toBe("True");
+    // At once, and by nothing else.
+    expect(world.traffic.slice(moved).map((one) => one.version)).toEqual(["v3"]);
+  });
+
   test("paused stops automatic rollbacks and says what it would do; a person's rollback goes on", () => {
     const world = proven();
     world.pin("v2").run(40_000);

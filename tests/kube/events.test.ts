@@ -170,6 +170,49 @@ describe("an event", () => {
     await recorder.stop();
   });
 
+  test("says what came of it: written, there before, refused, or not written for ten minutes", async () => {
+    const w = setUp();
+    const recorder = w.recorder();
+    expect(await recorder.record(event("1"))).toBe(true);
+    expect(await recorder.record(event("1"))).toBe(true);
+    const missing = { ...about, metadata: { name: "x", namespace: "missing" } };
+    expect(await recorder.record(event("1", { regarding: missing }))).toBe(false);
+    w.state.faults = Array.from({ length: 1000 }, (): Faults => ({ before: { do: "refuse", status: 503 } }));
+    let written: boolean | undefined;
+    void recorder.record(event("2")).then((known) => {
+      written = known;
+    });
+    await w.clock.advance(590_000);
+    expect(written).toBeUndefined();
+    await w.clock.advance(60_000);
+    expect(written).toBe(false);
+    expect(recorder.dropped).toBe(2);
+    w.state.faults = [];
+    expect(await recorder.record(event("3"))).toBe(true);
+    const left = recorder.record(event("4"));
+    await recorder.stop();
+    expect(await left).toBe(true);
+    expect(await recorder.record(event("5"))).toBe(false);
+  });
+
+  test("one that the server chokes on lets the others go first, and is written when the server takes it", async () => {
+    const w = setUp();
+    let sick = true;
+    w.server.intercept = (request) =>
+      sick && request.method === "POST" && request.body?.includes("poison")
+        ? { before: { do: "refuse", status: 500 } }
+        : undefined;
+    const recorder = w.recorder();
+    recorder.record(event("1", { note: "poison" }));
+    recorder.record(event("2"));
+    await w.clock.advance(60_000);
+    expect((await w.events()).map(({ note }) => note)).toEqual(["accuracy 0.62 is below 0.85"]);
+    sick = false;
+    await w.clock.advance(60_000);
+    expect(await w.events()).toHaveLength(2);
+    await recorder.stop();
+  });
+
   test("does not hold up the end: stop gives up after its time", async () => {
     const w = setUp();
     w.state.faults = Array.from({ length: 1000 }, (): Faults => ({ before: { do: "hang" } }));

@@ -1,20 +1,15 @@
 // Canary on the simulated operator: steps by replica share and by an HTTPRoute, kills at every write, routes of somebody else.
 
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { PODS, type Pod, timestamp, withCondition } from "../../src/sandbox/controllers/kinds.ts";
 import { installGateway, routeOf, weightsOf } from "./gateway.ts";
-import { IDS, isRenewal, nameOf, Simulation } from "./simulated.ts";
-import { atRest, begin, closeAll, endOf, guarding, guardingTwo, pinned, prepare, version } from "./story.ts";
+import { differences, placesIn } from "./kills.ts";
+import { IDS, nameOf, type Simulation } from "./simulated.ts";
+import { atRest, begin, endOf, guarding, guardingTwo, pinned, prepare, repeatable, version } from "./story.ts";
 
 const LIMIT = 180_000;
 
-beforeEach(() => {
-  vi.spyOn(Math, "random").mockReturnValue(0.5);
-});
-afterEach(async () => {
-  await closeAll();
-  vi.restoreAllMocks();
-});
+repeatable();
 
 const steps = [
   { weight: 33, hold: "3s" },
@@ -126,11 +121,15 @@ describe("by replica share", () => {
     timeout: LIMIT,
   }, async () => {
     const whole = begin();
-    const strangers = strangersOf(whole);
     let from = 0;
-    const expected = await setback(whole, () => {
-      from = whole.writes.length;
-    });
+    const play = async (simulation: Simulation) => {
+      const strangers = strangersOf(simulation);
+      const end = await setback(simulation, () => {
+        if (simulation === whole) from = simulation.writes.length;
+      });
+      return { ...end, strangers };
+    };
+    const expected = await play(whole);
     expect(expected).toMatchObject({
       phase: "RolledBack",
       active: "r2 v2",
@@ -138,53 +137,15 @@ describe("by replica share", () => {
       standby: undefined,
       quarantine: ["r3 v3 CheckBreached"],
       children: ["toy-r2 2"],
+      strangers: [],
     });
     // BlueGreen's first two, the canary's, and back in one write.
-    expect((expected as { traffic: number[] }).traffic.slice(-3)).toEqual([2, 0, 2]);
-    expect(strangers).toEqual([]);
-    const last = whole.writes.findLastIndex((write) => !isRenewal(write));
-    const points = whole.writes.slice(0, last + 1);
-    const different: string[] = [];
-    for (let index = from; index <= last; index++) {
-      const write = points[index];
-      if (!write || isRenewal(write)) continue;
-      const way = (["before", "after", "late"] as const)[index % 3] ?? "before";
-      const { end, killed, strange } = await killedAt(index, way);
-      const name = nameOf(write);
-      if (killed !== name) different.push(`write ${index}: ${killed} in place of ${name}`);
-      else if (JSON.stringify(end) !== JSON.stringify(expected))
-        different.push(`write ${index} (${name}) ${way}: ${JSON.stringify(end)}`);
-      different.push(...strange.map((one) => `write ${index} (${name}) ${way}: ${one}`));
-    }
-    expect(different).toEqual([]);
-    expect(last - from).toBeGreaterThan(15);
+    expect((expected as unknown as { traffic: number[] }).traffic.slice(-3)).toEqual([2, 0, 2]);
+    const places = placesIn(whole, from);
+    expect(places.length).toBeGreaterThan(15);
+    expect(await differences(play, whole, expected, places)).toEqual([]);
   });
 });
-
-async function killedAt(
-  index: number,
-  way: "before" | "after" | "late",
-): Promise<{ end: object; killed: string; strange: string[] }> {
-  const simulation = new Simulation();
-  simulation.operator();
-  const strange = strangersOf(simulation);
-  let killed = "";
-  simulation.onWrite = (write, place) => {
-    if (killed !== "" || place !== index) return undefined;
-    killed = nameOf(write);
-    write.by.kill();
-    simulation.operator();
-    if (way === "before") return { before: { do: "hang" } };
-    return way === "after" ? undefined : { before: { do: "delay", ms: 11_500 } };
-  };
-  try {
-    return { end: await setback(simulation), killed, strange };
-  } catch (error) {
-    return { end: { error: String(error) }, killed, strange };
-  } finally {
-    await simulation.close();
-  }
-}
 
 describe("by HTTPRoute", () => {
   test("the operator makes and owns the route; the weights go by the steps and end at 100/0", async () => {

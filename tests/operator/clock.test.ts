@@ -1,16 +1,10 @@
 // A step of the wall clock, of the API server, of the source and of the operator at once, in simulated time.
 
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { PODS } from "../../src/sandbox/controllers/kinds.ts";
-import { atRest, closeAll, endOf, guardingTwo, pinned, version, writesFrom } from "./story.ts";
+import { atRest, endOf, guardingTwo, pinned, repeatable, version, writesFrom } from "./story.ts";
 
-beforeEach(() => {
-  vi.spyOn(Math, "random").mockReturnValue(0.5);
-});
-afterEach(async () => {
-  await closeAll();
-  vi.restoreAllMocks();
-});
+repeatable();
 
 const HOUR = 3_600_000;
 

@@ -1,23 +1,17 @@
 // What travels with a revision and what moves with the traffic, in simulated time: copies of ConfigMaps, replicas by the scale
 // subresource, the PodDisruptionBudget.
 
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { configMapsOf, renderTemplate } from "../../src/core/render.ts";
 import { RESOURCES } from "../../src/kube/resources.ts";
 import type { ResourceId } from "../../src/sandbox/api.ts";
 import { IDS, type Simulation } from "./simulated.ts";
-import { atRest, begin, closeAll, guarding, pinned, prepare } from "./story.ts";
+import { atRest, begin, guarding, pinned, prepare, repeatable } from "./story.ts";
 
 const MAPS: ResourceId = { group: "", version: "v1", resource: "configmaps" };
 const BUDGETS: ResourceId = { group: "policy", version: "v1", resource: "poddisruptionbudgets" };
 
-beforeEach(() => {
-  vi.spyOn(Math, "random").mockReturnValue(0.5);
-});
-afterEach(async () => {
-  await closeAll();
-  vi.restoreAllMocks();
-});
+repeatable();
 
 describe("the ConfigMaps that the template names travel with the revision", () => {
   const server = { name: "server", image: "x" };

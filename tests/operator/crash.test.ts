@@ -1,24 +1,14 @@
 // Kills, lost answers and conflicts at every write of the operator, in simulated time.
 
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Faults } from "../../src/sandbox/apiserver/index.ts";
-import { IDS, nameOf, Simulation, type Write } from "./simulated.ts";
-import { begin, closeAll, mainJob, touch } from "./story.ts";
+import { differences, placesIn, WAYS } from "./kills.ts";
+import { IDS, nameOf, type Simulation, type Write } from "./simulated.ts";
+import { begin, endOf, mainJob, repeatable, toldBy, touch } from "./story.ts";
 
-// Set, every write is tried in every way; otherwise each write in one of the ways, in turn, which takes a third of the time.
-const EVERY_WAY = process.env.ROLLGUARD_TEST_EVERY_CRASH !== undefined;
 const LIMIT = 180_000;
 
-beforeEach(() => {
-  // What is random (back-off, jitter) must repeat, so that the n-th write of one run is the n-th of the next.
-  vi.spyOn(Math, "random").mockReturnValue(0.5);
-});
-afterEach(async () => {
-  await closeAll();
-  vi.restoreAllMocks();
-});
-
-const WAYS = ["before it is committed", "after it is committed", "and it is committed after the successor began"] as const;
+repeatable();
 
 describe("killed at any request", () => {
   test("Killed after any request, before or after the server committed it: the same end state as without the kill, no double rollback, no lost entry", {
@@ -42,21 +32,9 @@ describe("killed at any request", () => {
       quarantine: ["r2 v2 Breached"],
       children: ["toy-r1 2"],
     });
-    // What comes after the last record are renewals of the lease.
-    const last = whole.writes.findLastIndex((write) => write.path.resource !== "leases");
-    const points = whole.writes.slice(0, last + 1).map(nameOf);
-    expect(points.length).toBeGreaterThan(50);
-    const different: string[] = [];
-    for (const [index, name] of points.entries()) {
-      for (const [place, way] of WAYS.entries()) {
-        if (!EVERY_WAY && place !== index % WAYS.length) continue;
-        const { end, killed } = await killedAt(index, way);
-        // A run that never came to this write proves nothing.
-        if (killed !== name) different.push(`write ${index}: ${killed} in place of ${name}`);
-        else if (!equals(end, expected)) different.push(`killed at write ${index} (${name}) ${way}: ${JSON.stringify(end)}`);
-      }
-    }
-    expect(different).toEqual([]);
+    const places = placesIn(whole);
+    expect(places.length).toBeGreaterThan(50);
+    expect(await differences(mainJob, whole, expected, places)).toEqual([]);
   });
 
   test("on SIGTERM the lease is released and the successor goes on where it stands, in the middle of a return", async () => {
@@ -82,37 +60,85 @@ describe("killed at any request", () => {
   });
 });
 
-async function killedAt(index: number, way: (typeof WAYS)[number]): Promise<{ end: object; killed: string }> {
-  const simulation = new Simulation();
-  simulation.operator();
-  let killed = "";
-  simulation.onWrite = (write, place) => {
-    if (killed !== "" || place !== index) return undefined;
-    killed = nameOf(write);
-    write.by.kill();
-    simulation.operator();
-    switch (way) {
-      case "before it is committed":
-        return { before: { do: "hang" } };
-      case "after it is committed":
-        return undefined;
-      default:
-        // The lease is good for ten seconds; then the successor acts, and only then does this one arrive.
-        return { before: { do: "delay", ms: 11_500 } };
-    }
+describe("events", () => {
+  const play = async (simulation: Simulation) => {
+    await mainJob(simulation);
+    // A bake takes long while nobody leads, and that is said, too.
+    return toldBy(simulation).filter((line) => !line.startsWith("BakeStarved"));
   };
-  try {
-    return { end: await mainJob(simulation), killed };
-  } catch (error) {
-    return { end: { error: String(error) }, killed };
-  } finally {
-    await simulation.close();
-  }
-}
 
-function equals(a: object, b: object): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
-}
+  test.each(WAYS)(
+    "events are told at least once, and told again they are the same one: killed at a request %s",
+    async (way) => {
+      const whole = begin();
+      const expected = await play(whole);
+      expect(expected).toEqual([
+        "Proven: r1 (v1) is proven",
+        "Quarantined: r2 (v2) is quarantined",
+        "RolledBack: r2 (v2) is rolled back",
+        "RollingBack: returning from r2 (v2) to r1 (v1), warm",
+        "RolloutStarted: r1 (v1) is brought up",
+        "RolloutStarted: r2 (v2) is brought up",
+        "TrafficRestored: all traffic is on r1 (v1)",
+        "TrafficSwitched: r1 (v1) takes the traffic and bakes",
+        "TrafficSwitched: r2 (v2) takes the traffic and bakes",
+        "Verified: the return to r1 (v1) is verified",
+      ]);
+      // The status writes that have something to tell, what is told, and the records that wait for that.
+      const kinds = whole.writes.map((write) => write.path.resource);
+      const tells = (place: number) => {
+        const next = kinds.indexOf("modeldeployments", place + 1);
+        return kinds.slice(place, next < 0 ? undefined : next).includes("events");
+      };
+      const places = placesIn(whole).filter((place) => {
+        const kind = kinds[place] ?? "";
+        return kind === "events" || kind === "rolloutrecords" || (kind === "modeldeployments" && tells(place));
+      });
+      expect(places.length).toBeGreaterThan(15);
+      expect(await differences(play, whole, expected, places, [way])).toEqual([]);
+    },
+    LIMIT,
+  );
+
+  test("a status write whose answer is lost: what it said is told all the same", async () => {
+    const expected = await play(begin());
+    const simulation = begin();
+    let lost = 0;
+    simulation.onWrite = ({ path }) => {
+      if (path.resource !== "modeldeployments") return undefined;
+      lost++;
+      return { after: { do: "reset" } };
+    };
+    expect(await play(simulation)).toEqual(expected);
+    expect(lost).toBeGreaterThan(10);
+  });
+
+  test("an events API that is dead delays no return, and records by ten minutes at most", async () => {
+    const simulation = begin();
+    simulation.onWrite = ({ path }) => (path.resource === "events" ? { before: { do: "hang" } } : undefined);
+    const end = await mainJob(simulation);
+    expect(end).toMatchObject({ phase: "RolledBack", traffic: [1, 2, 1], records: [] });
+    await simulation.clock.advance(9 * 60_000);
+    expect(endOf(simulation)).toMatchObject({ records: [] });
+    await simulation.clock.advance(60_000);
+    const { history } = end as { history: string[] };
+    expect(endOf(simulation)).toMatchObject({ records: history.map((entry, place) => `toy-${place + 1}: ${entry}`) });
+    expect(toldBy(simulation)).toEqual([]);
+  });
+
+  test("an events API that is dead for five minutes: everything is told, and then recorded", async () => {
+    const expected = await play(begin());
+    const simulation = begin();
+    simulation.onWrite = ({ path }) => (path.resource === "events" ? { before: { do: "refuse", status: 503 } } : undefined);
+    await mainJob(simulation);
+    await simulation.clock.advance(5 * 60_000);
+    expect(endOf(simulation)).toMatchObject({ records: [] });
+    simulation.onWrite = undefined;
+    await simulation.clock.advance(60_000);
+    expect(toldBy(simulation)).toEqual(expected);
+    expect((endOf(simulation) as { records: string[] }).records).toHaveLength(3);
+  });
+});
 
 describe("answers that say nothing", () => {
   /** The end without any fault; made once. */
@@ -151,9 +177,9 @@ describe("answers that say nothing", () => {
   test("every event is told, also where what follows the decision fails at first", async () => {
     const told = async (simulation: Simulation) => {
       await mainJob(simulation);
-      return simulation.server.list(IDS.events, "default").map((event) => (event as { reason?: string }).reason);
+      return toldBy(simulation);
     };
-    const expected = (await told(begin())).sort();
+    const expected = await told(begin());
     const simulation = begin();
     const failed = new Set<string>();
     simulation.onWrite = (write) => {
@@ -162,7 +188,7 @@ describe("answers that say nothing", () => {
       failed.add(key);
       return { before: { do: "refuse", status: 500, reason: "InternalError" } };
     };
-    expect((await told(simulation)).sort()).toEqual(expected);
+    expect(await told(simulation)).toEqual(expected);
   });
 
   test.each([

@@ -6,7 +6,7 @@ import type { KubeObject } from "../../src/kube/objects.ts";
 import type { ApiRequest } from "../../src/sandbox/apiserver/http.ts";
 import { answerQueries } from "../support/queries.ts";
 import { IDS, Simulation } from "./simulated.ts";
-import { version } from "./story.ts";
+import { SOURCE, version } from "./story.ts";
 
 const CONFIGS = { group: "rollguard.dev", version: "v1alpha1", resource: "rollguardconfigs" };
 
@@ -36,12 +36,7 @@ export class Fleet {
   async prepare(): Promise<this> {
     const { simulation } = this;
     simulation.operator();
-    await simulation.apply({
-      apiVersion: "rollguard.dev/v1alpha1",
-      kind: "MetricSource",
-      metadata: { name: "prometheus" },
-      spec: { type: "Prometheus", address: "http://metrics.example", namespaces: ["*"], freeQueries: true },
-    });
+    await simulation.apply(SOURCE);
     for (const namespace of new Set(this.names.map((name) => this.#namespace(name)))) await this.#equip(namespace);
     for (const name of ["v1", "v2"]) {
       for (const one of this.names) await simulation.apply(this.#pinned(one, name));

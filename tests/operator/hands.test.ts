@@ -1,18 +1,11 @@
 // Nothing is written at rest, and what other writers do to our objects is put right or left alone, in simulated time.
 
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { ResourceId, StoredObject } from "../../src/sandbox/api.ts";
 import { IDS, type Simulation } from "./simulated.ts";
-import { atRest, begin, closeAll, endOf, guarding, guardingTwo, mainJob, pinned, prepare, touch, writesFrom } from "./story.ts";
+import { atRest, begin, endOf, guarding, guardingTwo, mainJob, pinned, prepare, repeatable, touch, writesFrom } from "./story.ts";
 
-beforeEach(() => {
-  // What is random (back-off, jitter) must repeat, so that the n-th write of one run is the n-th of the next.
-  vi.spyOn(Math, "random").mockReturnValue(0.5);
-});
-afterEach(async () => {
-  await closeAll();
-  vi.restoreAllMocks();
-});
+repeatable();
 
 describe("at rest", () => {
   test("the same pin, synced again by Git every three seconds, changes nothing and writes nothing", async () => {

@@ -3,7 +3,7 @@
 import { afterEach, expect, test } from "vitest";
 import { RESOURCES } from "../../src/kube/resources.ts";
 import type { Simulation } from "./simulated.ts";
-import { begin, closeAll, pinned, prepare } from "./story.ts";
+import { begin, closeAll, pinned, prepare, SOURCE } from "./story.ts";
 
 afterEach(closeAll);
 
@@ -13,12 +13,7 @@ async function withCheck(check: object): Promise<Simulation> {
   await prepare(simulation);
   const live = await simulation.tester.get(RESOURCES.rollbackPolicies, { namespace: "default", name: "toy" });
   const { spec } = live as unknown as { spec: object };
-  await simulation.apply({
-    apiVersion: "rollguard.dev/v1alpha1",
-    kind: "MetricSource",
-    metadata: { name: "prometheus" },
-    spec: { type: "Prometheus", address: "http://metrics.example", namespaces: ["*"], freeQueries: false },
-  });
+  await simulation.apply({ ...SOURCE, spec: { ...SOURCE.spec, freeQueries: false } });
   const common = { name: "errors", source: "prometheus", window: "1s", interval: "1s", threshold: { max: 0.1 } };
   await simulation.apply({
     apiVersion: "rollguard.dev/v1alpha1",

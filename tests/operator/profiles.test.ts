@@ -1,17 +1,11 @@
 // What a proven revision measures by the hour of the day is kept with it, a few writes a day, and is what the next one is compared with.
 
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { readProfiles } from "../../src/core/profile.ts";
 import { IDS, type Simulation } from "./simulated.ts";
-import { begin, closeAll, pinned, prepare, version, writesFrom } from "./story.ts";
+import { begin, pinned, prepare, repeatable, version, writesFrom } from "./story.ts";
 
-beforeEach(() => {
-  vi.spyOn(Math, "random").mockReturnValue(0.5);
-});
-afterEach(async () => {
-  await closeAll();
-  vi.restoreAllMocks();
-});
+repeatable();
 
 const HOUR = 3_600_000;
 const KEPT = "rollguard.dev/baseline-hours";

@@ -1,19 +1,12 @@
 // Reads that fail in every way that reads can fail, in simulated time.
 
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { FaultAction } from "../../src/sandbox/apiserver/index.ts";
-import { begin, closeAll, endOf, guardingTwo, mainJob, pinned, version, writesFrom } from "./story.ts";
+import { begin, endOf, guardingTwo, mainJob, pinned, repeatable, version, writesFrom } from "./story.ts";
 
 const LIMIT = 180_000;
 
-beforeEach(() => {
-  // What is random (back-off, jitter) must repeat, so that the n-th write of one run is the n-th of the next.
-  vi.spyOn(Math, "random").mockReturnValue(0.5);
-});
-afterEach(async () => {
-  await closeAll();
-  vi.restoreAllMocks();
-});
+repeatable();
 
 describe("reads that fail", () => {
   const errors: Record<string, FaultAction> = {

@@ -1,23 +1,14 @@
 // Recreate with the real operator in simulated time: never two revisions at once, killed at any write, refused before anything is lost.
 
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { PODS, type Pod } from "../../src/sandbox/controllers/kinds.ts";
-import { nameOf, Simulation } from "./simulated.ts";
-import { atRest, begin, closeAll, endOf, guarding, pinned, prepare } from "./story.ts";
+import { differences, placesIn } from "./kills.ts";
+import { nameOf, type Simulation } from "./simulated.ts";
+import { atRest, begin, endOf, guarding, pinned, prepare, repeatable } from "./story.ts";
 
-// Set, every write is tried in every way; otherwise every third write in one of the ways, in turn.
-const EVERY_WAY = process.env.ROLLGUARD_TEST_EVERY_CRASH !== undefined;
-const WAYS = ["before it is committed", "after it is committed", "and it is committed after the successor began"] as const;
 const strategy = { type: "Recreate", drain: "1s", progressDeadline: "20s" };
 
-beforeEach(() => {
-  // What is random (back-off, jitter) must repeat, so that the n-th write of one run is the n-th of the next.
-  vi.spyOn(Math, "random").mockReturnValue(0.5);
-});
-afterEach(async () => {
-  await closeAll();
-  vi.restoreAllMocks();
-});
+repeatable();
 
 /** Notes when pods of two revisions exist at once, ending ones included. */
 function watchRoom(simulation: Simulation): () => string[] {
@@ -35,6 +26,7 @@ function watchRoom(simulation: Simulation): () => string[] {
 
 /** v1 is proven; v2 takes its room and does not get ready, and v1 has the room back. */
 async function failing(simulation: Simulation): Promise<object> {
+  const room = watchRoom(simulation);
   simulation.starts = (revision) => revision !== 2;
   await prepare(simulation);
   await simulation.apply(pinned("v1", { strategy }));
@@ -42,18 +34,19 @@ async function failing(simulation: Simulation): Promise<object> {
   await simulation.apply(pinned("v2", { strategy }));
   await simulation.until("back", ({ status }) => status?.phase === "Stalled" && status.rollback?.outcome === "Verified");
   await atRest(simulation);
-  return endOf(simulation);
+  return { ...endOf(simulation), together: room() };
 }
 
 /** v1 is proven; v2 takes its room, breaches, and v1 has the room and the traffic back. */
 async function story(simulation: Simulation): Promise<object> {
+  const room = watchRoom(simulation);
   await prepare(simulation);
   await simulation.apply(pinned("v1", { strategy }));
   await simulation.until("proven", ({ status }) => status?.lastHealthy?.version === "v1" && status.phase === "Guarding");
   await simulation.apply(pinned("v2", { strategy }));
   await simulation.until("rolled back", ({ status }) => status?.phase === "RolledBack");
   await atRest(simulation);
-  return endOf(simulation);
+  return { ...endOf(simulation), together: room() };
 }
 
 describe("Recreate", () => {
@@ -61,10 +54,9 @@ describe("Recreate", () => {
     timeout: 180_000,
   }, async () => {
     const whole = begin();
-    const room = watchRoom(whole);
     const expected = await story(whole);
-    expect(room()).toEqual([]);
     expect(expected).toMatchObject({
+      together: [],
       phase: "RolledBack",
       traffic: [1, 2, 1],
       history: [
@@ -74,7 +66,7 @@ describe("Recreate", () => {
       ],
       children: ["toy-r1 2"],
     });
-    expect(await differences(story, whole, expected, 0)).toEqual([]);
+    expect(await differences(story, whole, expected, placesIn(whole, 0, 3))).toEqual([]);
   });
 
   test("Killed after any request while the candidate does not get ready: the old one comes back by itself, once", {
@@ -83,6 +75,7 @@ describe("Recreate", () => {
     const whole = begin();
     const expected = await failing(whole);
     expect(expected).toMatchObject({
+      together: [],
       phase: "Stalled",
       traffic: [1],
       history: ["1 Rollout  to r1 v1 Proven Pin", "3 Return r2 v2 to r1 v1 Verified Fault"],
@@ -90,7 +83,7 @@ describe("Recreate", () => {
     });
     // What comes before is the same as above.
     const first = whole.writes.findIndex(({ path }) => path.resource === "deployments" && path.name === "toy-r2");
-    expect(await differences(failing, whole, expected, first)).toEqual([]);
+    expect(await differences(failing, whole, expected, placesIn(whole, first, 3))).toEqual([]);
   });
 
   test("a candidate that the API server refuses: a dry run says so before anything is scaled down, and nothing is tried again by itself", async () => {
@@ -138,44 +131,3 @@ describe("Recreate", () => {
     expect(simulation.writes.slice(made).filter((write) => write.path.resource !== "leases")).toEqual([]);
   });
 });
-
-/** Plays it again for the writes from the first one on, each time killed at one, and says what came out otherwise. */
-async function differences(play: typeof story, whole: Simulation, expected: object, first: number): Promise<string[]> {
-  const last = whole.writes.findLastIndex((write) => write.path.resource !== "leases");
-  const points = whole.writes.slice(0, last + 1).map(nameOf);
-  const different: string[] = [];
-  for (const [index, name] of points.entries()) {
-    for (const [place, way] of WAYS.entries()) {
-      if (index < first || (!EVERY_WAY && place !== (index / WAYS.length) % WAYS.length)) continue;
-      const { end, killed, together } = await killedAt(play, index, way);
-      const what = `killed at write ${index} (${name}) ${way}`;
-      if (killed !== name) different.push(`write ${index}: ${killed} in place of ${name}`);
-      else if (together.length > 0) different.push(`${what}: pods of ${together}`);
-      else if (JSON.stringify(end) !== JSON.stringify(expected)) different.push(`${what}: ${JSON.stringify(end)}`);
-    }
-  }
-  return different;
-}
-
-async function killedAt(play: typeof story, index: number, way: (typeof WAYS)[number]) {
-  const simulation = new Simulation();
-  const room = watchRoom(simulation);
-  simulation.operator();
-  let killed = "";
-  simulation.onWrite = (write, place) => {
-    if (killed !== "" || place !== index) return undefined;
-    killed = nameOf(write);
-    write.by.kill();
-    simulation.operator();
-    if (way === "before it is committed") return { before: { do: "hang" } };
-    // The lease is good for ten seconds; then the successor acts, and only then does this one arrive.
-    return way === "after it is committed" ? undefined : { before: { do: "delay", ms: 11_500 } };
-  };
-  try {
-    return { end: await play(simulation), killed, together: room() };
-  } catch (error) {
-    return { end: { error: String(error) }, killed, together: room() };
-  } finally {
-    await simulation.close();
-  }
-}

@@ -1,9 +1,29 @@
 // What the simulated operator is told to do, and how a test sees what came of it.
 
+import { afterEach, beforeEach, vi } from "vitest";
 import type { ResourceId, StoredObject } from "../../src/sandbox/api.ts";
 import { IDS, isRenewal, nameOf, Simulation } from "./simulated.ts";
 
 let open: Simulation[] = [];
+
+/** For a file of tests: what is random (back-off, jitter) repeats, so that the n-th write of one run is the n-th of the next. */
+export function repeatable(): void {
+  beforeEach(() => {
+    vi.spyOn(Math, "random").mockReturnValue(0.5);
+  });
+  afterEach(async () => {
+    await closeAll();
+    vi.restoreAllMocks();
+  });
+}
+
+/** What the simulated Prometheus is asked by. */
+export const SOURCE = {
+  apiVersion: "rollguard.dev/v1alpha1",
+  kind: "MetricSource",
+  metadata: { name: "prometheus" },
+  spec: { type: "Prometheus", address: "http://metrics.example", namespaces: ["*"], freeQueries: true },
+};
 
 /** A simulation that `closeAll` ends. */
 export function begin(operators = 1): Simulation {
@@ -89,12 +109,7 @@ export const pinned = (name: string, spec: object = {}, metadata: object = {}): 
 
 /** Source, policy and two versions; nothing is pinned yet. */
 export async function prepare(simulation: Simulation): Promise<void> {
-  await simulation.apply({
-    apiVersion: "rollguard.dev/v1alpha1",
-    kind: "MetricSource",
-    metadata: { name: "prometheus" },
-    spec: { type: "Prometheus", address: "http://metrics.example", namespaces: ["*"], freeQueries: true },
-  });
+  await simulation.apply(SOURCE);
   await simulation.apply({
     apiVersion: "rollguard.dev/v1alpha1",
     kind: "RollbackPolicy",
@@ -156,6 +171,12 @@ export function endOf(simulation: Simulation): object {
     children: sorted(children.map((one) => `${one.metadata.name} ${one.spec.replicas}`)),
     revisions: sorted(server.list(IDS.revisions, "default").map((one) => one.metadata.name)),
   };
+}
+
+/** What was told, an Event a line: its reason, and what it is about. */
+export function toldBy(simulation: Simulation): string[] {
+  const events = simulation.server.list(IDS.events, "default") as unknown as { reason: string; note: string }[];
+  return events.map(({ reason, note }) => `${reason}: ${note.split(":")[0]}`).sort();
 }
 
 /** The main job: v1 is proven, v2 is pinned, gets the traffic, breaches, and v1 has it back, verified and recorded. */

@@ -73,7 +73,6 @@ function waitForPin(context: Context, pin: Exclude<Pin, { state: "Usable" }>): O
   if (!overdue) context.wake.push(Date.parse(status.pending.since) + VERSION_WAIT_MS);
   else if (!status.pending.overdue) {
     status.pending.overdue = true;
-    tell(context, "Warning", reason, message, `${reason}-${status.pending.since}`);
   }
   return held(reason, message);
 }
@@ -162,8 +161,6 @@ export const newPin: Rule = {
       judgedFrom: iso(now),
     };
     openRollout(context, candidate, previous && previous.version === pin.version && moved ? "ConfigChange" : "Pin");
-    const during = returning(status) ? "; it gets traffic when the return has ended" : "";
-    tell(context, "Normal", "RolloutStarted", `r${revision} (${pin.version}) is brought up${during}`);
     return acted("RolloutStarted", `r${revision} (${pin.version}) is brought up`);
   },
 };
@@ -186,6 +183,5 @@ function cancel(context: Context): Outcome {
   const message = `the pin went back to r${status.active?.revision}, which serves`;
   closeRollout(context, "Cancelled", "PinWentBack", message);
   endStall(context, "Serving");
-  tell(context, "Normal", "RolloutCancelled", message);
   return acted("RolloutCancelled", message);
 }

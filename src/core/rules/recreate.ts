@@ -131,13 +131,6 @@ export function comeBack(context: Context): void {
     delete active.arrivedAt;
     delete active.settledAt;
   }
-  tell(
-    context,
-    "Warning",
-    "RollingBack",
-    `r${target.revision} (${target.version}) is brought up again: ${message}`,
-    `${status.rollback?.sequence}-${target.revision}`,
-  );
 }
 
 /** The clock of a target's start; with Recreate it runs only when the pods of the others are gone. */

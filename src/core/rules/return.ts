@@ -2,7 +2,7 @@
 
 import type { Initiator } from "../../api/modeldeployment-status.ts";
 import { isShared } from "../common.ts";
-import { acted, type Context, elapsed, held, iso, isQuarantined, type Outcome, type Rule, returning, tell } from "../context.ts";
+import { acted, type Context, elapsed, held, iso, isQuarantined, type Outcome, type Rule, returning } from "../context.ts";
 import { account, breaches, describe, type Finding, nameOf } from "../evidence.ts";
 import { verifyGate } from "../gates.ts";
 import { returnWaits, type Wait } from "../limits.ts";
@@ -27,17 +27,6 @@ export function takeTarget(context: Context, target: KnownRevision, warm: boolea
   const ref = refOf(target, now);
   if (status.rollback) status.rollback.warm = warm;
   if (warm) moveTraffic(context, ref, ref.standing !== "Proven");
-  const from = status.rollback?.from;
-  const first =
-    status.rollback?.strategy === "Recreate" ? `r${status.active?.revision} is scaled down first` : "it is scaled up first";
-  const kind = warm ? "warm: the traffic moves now" : `cold: ${first}`;
-  tell(
-    context,
-    "Warning",
-    "RollingBack",
-    `returning from r${from?.revision} (${from?.version}) to r${target.revision} (${target.version}), ${kind}: ${status.rollback?.message ?? ""}`,
-    `${status.rollback?.sequence}-${target.revision}`,
-  );
   context.wake.push(now + snapshot.policy.deadlineMs * START_SHARE);
 }
 
@@ -335,15 +324,6 @@ export const noteHealthy: Rule = {
 };
 
 function finish(context: Context, outcome: "Verified" | "Unverified", message: string): Outcome {
-  const { status } = context;
   closeReturn(context, outcome, outcome, message);
-  const type = outcome === "Verified" ? "Normal" : "Warning";
-  tell(
-    context,
-    type,
-    outcome,
-    `the return to r${status.rollback?.to?.revision} is ${outcome.toLowerCase()}: ${message}`,
-    `${status.rollback?.sequence}`,
-  );
   return acted(outcome, message);
 }

@@ -38,7 +38,6 @@ export function reject(context: Context, reason: string, message: string, by?: I
   const back = status.active ? `; r${status.active.revision} ${how}` : "; nothing serves";
   quarantine(context, candidate, reason, message);
   closeRollout(context, "Rejected", reason, message, by);
-  tell(context, "Warning", "CandidateRejected", `r${candidate.revision} (${candidate.version}): ${message}${back}`);
   return acted(reason, `${message}${back}`);
 }
 
@@ -198,7 +197,6 @@ export const moreTraffic: Rule = {
     moveTraffic(context, { ...candidate }, true);
     endStall(context, "Candidate");
     const message = `r${candidate.revision} (${candidate.version}) takes the traffic and bakes`;
-    tell(context, "Normal", "TrafficSwitched", message);
     return acted("TrafficSwitched", message);
   },
 };
@@ -233,15 +231,13 @@ export const prove: Rule = {
       ? `promoted by a person before its bake was over (${missing.message})`
       : "every Critical check stayed healthy for the bake";
     if (own) closeRollout(context, "Proven", missing ? "Promoted" : "Baked", message);
+    else {
+      // One that bakes again has no rollout whose end would tell it.
+      const note = `r${active.revision} (${active.version}) is proven: ${message}`;
+      tell(context, "Normal", "Proven", note, `${active.revision}-${provenAt}`);
+    }
     // What keeps another candidate waiting is not over with this proof, nor what the pin names.
     endStall(context, "Serving");
-    tell(
-      context,
-      "Normal",
-      "Proven",
-      `r${active.revision} (${active.version}) is proven: ${message}`,
-      `${active.revision}-${provenAt}`,
-    );
     return acted("Proven", message);
   },
 };
@@ -299,13 +295,6 @@ export const settle: Rule = {
       rollback.restoredAt = iso(now);
       // What was measured while it was still starting is not its doing.
       active.judgedFrom = iso(now);
-      tell(
-        context,
-        "Normal",
-        "TrafficRestored",
-        `all traffic is on r${active.revision} (${active.version})`,
-        `${rollback.sequence}-${active.revision}`,
-      );
     }
     if (active.settledAt) return undefined;
     const full = (childOf(snapshot, active.revision)?.ready ?? 0) >= (snapshot.deployment.spec.replicas ?? 1);
