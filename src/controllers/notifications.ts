@@ -1,5 +1,6 @@
 // Keeps the sinks of RollguardConfig: what it configures, what its status says of them, and the event where a message was lost.
 
+import { isDeepStrictEqual } from "node:util";
 import type { Condition } from "../api/common.ts";
 import { CONFIG_NAME, FIELD_MANAGER } from "../api/names.ts";
 import type { SinkStatus } from "../api/notifications.ts";
@@ -13,7 +14,6 @@ import { Notifier, type NotifierDeps } from "../notify/notifier.ts";
 import type { Metrics } from "../telemetry.ts";
 import { sanitizeLine } from "../text.ts";
 import type { Caches } from "./caches.ts";
-import { differences } from "./objects.ts";
 
 export interface NotificationsDeps extends Omit<NotifierDeps, "onOutcome" | "onGivenUp" | "onChange"> {
   client: KubeClient;
@@ -107,8 +107,7 @@ export class Notifications implements Sink {
     const config = this.#config();
     if (!config) return;
     const status = notificationsStatus(config, this.#notifier.statuses(), this.#deps.now());
-    // Both ways: a sink that is gone must not stay.
-    if (differences(status, config.status ?? {}).length === 0 && differences(config.status ?? {}, status).length === 0) return;
+    if (isDeepStrictEqual(status, config.status ?? {})) return;
     this.#deps.assertLeading();
     const { apiVersion, kind, metadata, spec } = config;
     const { name, uid, resourceVersion } = metadata;

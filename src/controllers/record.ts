@@ -124,6 +124,9 @@ async function checkOurs(executor: Executor, deployment: ModelDeployment, entry:
 /** Which were written is remembered for so many; the cache shows them soon. */
 const REMEMBERED = 10_000;
 
+/** So many may wait until people were told, at most: the status has no room for ever more entries without a record. */
+const HELD = 10;
+
 /**
  * Writes the records that are missing, oldest first.
  * @param told whether people were told of it: until then it has none, so that the next operator tells them
@@ -138,14 +141,16 @@ export async function writeRecords(
 ): Promise<void> {
   const kept = executor.caches.revisions.of(key);
   const errors: unknown[] = [];
-  for (const entry of deployment.status?.history ?? []) {
-    const id = `${deployment.metadata.uid}/${entry.sequence}`;
-    if (snapshot.recorded.has(entry.sequence) || written.has(id) || !told(entry)) continue;
+  const idOf = ({ sequence }: HistoryEntry) => `${deployment.metadata.uid}/${sequence}`;
+  const history = deployment.status?.history ?? [];
+  const missing = history.filter((entry) => !snapshot.recorded.has(entry.sequence) && !written.has(idOf(entry)));
+  for (const [index, entry] of missing.entries()) {
+    if (!told(entry) && index >= missing.length - HELD) continue;
     executor.assertLeading();
     try {
       await writeRecord(executor, deployment, entry, recordOf(deployment, entry, snapshot.policy, kept));
       if (written.size > REMEMBERED) written.clear();
-      written.add(id);
+      written.add(idOf(entry));
     } catch (error) {
       // One that can't be written must not keep the later ones from being written.
       errors.push(error);

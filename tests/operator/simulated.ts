@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { loadAll } from "js-yaml";
 import type { ModelDeployment } from "../../src/api/modeldeployment.ts";
 import type { Clock, Timer } from "../../src/clock.ts";
+import { sleep } from "../../src/clock.ts";
 import type { OperatorOptions } from "../../src/config.ts";
 import { type OperatorDeps, runOperator } from "../../src/controllers/operator.ts";
 import { connect, type KubeClient } from "../../src/kube/client.ts";
@@ -152,7 +153,10 @@ export class SimulatedOperator {
         clusterObjects,
         client: connect({ clock, dispatcher, userAgent: name }),
         sourceDispatcher: new MemoryDispatcher((request) => simulation.answerQuery(request)),
-        sinkDispatcher: new MemoryDispatcher((request) => (this.#dead ? never(request) : simulation.takeMessage(request))),
+        sinkDispatcher: new MemoryDispatcher(async (request) => {
+          await sleep(clock, simulation.messageMs);
+          return this.#dead ? never(request) : simulation.takeMessage(request);
+        }),
       },
     ).catch(() => undefined);
   }
@@ -225,6 +229,8 @@ export class Simulation {
   starts: (revision: number) => boolean = () => true;
   /** What a Gateway sends to the preview Service, in percent; see gateway.ts. */
   previewWeight: () => number = () => 0;
+  /** How long a message is on its way to a sink, ms; that of an operator that is killed meanwhile does not arrive. */
+  messageMs = 0;
   /** What a sink of notifications says to a message. */
   takeMessage: (request: ApiRequest) => Promise<ApiResponse> = async () => ({ status: 200, headers: {}, body: "" });
   readonly operators: SimulatedOperator[] = [];
