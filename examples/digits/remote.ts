@@ -33,9 +33,17 @@ export function startRemoteClients(command: readonly string[], { stream, onAnswe
     tally(counts, answer);
     onAnswer?.(answer);
   });
+  let broken: unknown;
+  ended.catch((error: unknown) => {
+    broken = error;
+  });
   tellIt({ do: "start", options, stream: pack(stream) });
   return {
-    counts: () => counts,
+    // Silence is not success: whoever counts has to hear of it.
+    counts() {
+      if (broken) throw broken;
+      return counts;
+    },
     send: (other) => void tellIt({ do: "send", stream: pack(other) }),
     async stop() {
       if (child.stdin.writable) tellIt({ do: "stop" });
@@ -61,16 +69,13 @@ function watch(child: ChildProcess, onAnswer: (answer: Answer) => void): Promise
     if (report.tell === "stopped") sent = report.sent;
     else onAnswer(report.answer);
   });
-  const ended = new Promise<number>((resolve, reject) => {
+  return new Promise<number>((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code) => {
       if (sent === undefined) reject(new Error(`the clients in the cluster ended (${code}): ${said.trim()}`));
       else resolve(sent);
     });
   });
-  // Looked at by `stop`; until then it must not end the process.
-  ended.catch(() => undefined);
-  return ended;
 }
 
 function serve(): void {

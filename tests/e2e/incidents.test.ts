@@ -1,7 +1,7 @@
 // What goes wrong on a real cluster, judged by a real Prometheus that scrapes real pods: models that fail in each way, sources that
 // fail, and parts of Kubernetes that are away. Only with the kit's cluster: npm run test:e2e -- --cluster local. One story.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Clients } from "../../examples/digits/client.ts";
+import { type Clients, startClients } from "../../examples/digits/client.ts";
 import { type ClusterStage, SYSTEM } from "../../examples/digits/cluster-stage.ts";
 import { loadDigits } from "../../examples/digits/data.ts";
 import { NAMESPACE } from "../../examples/digits/stage.ts";
@@ -114,7 +114,8 @@ describe.skipIf(WHERE !== "local" || !prometheusInstalled)("incidents on a real 
       await stage.apply("source.yaml", source);
       await stage.apply("policy.yaml", onPrometheus);
       await until(stage, "the first version serving", (status) => status.active?.settledAt);
-      clients = stage.startClients({
+      // From the machine, which reaches the ClusterIP: a pod's streams would end with the kubelet.
+      clients = startClients({
         url: (await stage.serviceUrl()) ?? "",
         keepAlive: 4,
         fresh: 4,
