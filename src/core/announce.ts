@@ -108,10 +108,12 @@ function quarantineEvents(status: ModelDeploymentStatus, unrecorded: readonly Hi
       type: "Warning",
       reason: "Quarantined",
       note: `${named(entry)} is quarantined: ${entry.message ?? entry.reason}`,
-      id: `Quarantined-${entry.hash}-${entry.since}`,
+      id: quarantineId(entry),
       at: entry.since,
     }));
 }
+
+const quarantineId = ({ hash, since }: { hash: string; since: string }): string => `Quarantined-${hash}-${since}`;
 
 /** What a person is asked to approve, or what an observing policy would have done. */
 function recommendationEvent({ mode, action, from, to, message = "", since }: Recommendation): EventIntent {
@@ -152,5 +154,7 @@ export function untold(status: ModelDeploymentStatus, recorded: ReadonlySet<numb
 export function news(before: ModelDeploymentStatus, after: ModelDeploymentStatus): EventIntent[] {
   const ended = new Set((before.history ?? []).map((entry) => entry.sequence));
   const said = new Set(untold(before, ended).map((event) => event.id));
+  // Whatever a clock says of when it was: after a step back, an old one would seem to be of the return that begins now.
+  for (const entry of before.quarantine ?? []) said.add(quarantineId(entry));
   return untold(after, ended).filter((event) => !said.has(event.id));
 }
