@@ -164,6 +164,34 @@ describe("the target is judged", () => {
   });
 });
 
+test("if no target starts, the one that had the traffic has it again, and is started again", () => {
+  const world = two({ strategy: strategy({ replicas: "100%", for: "1s" }) });
+  world.run(20_000);
+  world.startMs = () => Number.POSITIVE_INFINITY;
+  // None of its pods is ready: the traffic moves to the target before that one has any.
+  world.ails = (version) => (version === "v2" ? { unready: 1 } : {});
+  until(world, () => world.selects === 1);
+  world.ails = () => ({});
+  until(world, () => world.status.rollback?.outcome);
+  expect(world.status.rollback?.outcome).toBe("Failed");
+  expect(world.condition("Stalled")).toMatchObject({ status: "True", reason: "ReturnFailed" });
+  world.run(20_000);
+  expect([world.selects, world.children.get(2)?.replicas]).toEqual([2, 2]);
+  expect(world.condition("Available")?.status).toBe("True");
+});
+
+test("it is verified for all of verify from when the traffic was restored, however long it took to start", () => {
+  const world = two({ strategy: strategy({ replicas: "100%", for: "1s" }) });
+  world.policy = policy({ verifyMs: 30_000 });
+  world.run(20_000);
+  world.startMs = () => 35_000;
+  world.measure = only("v2");
+  until(world, () => world.status.rollback?.outcome);
+  const { restoredAt, verifiedAt } = world.status.rollback ?? {};
+  expect(world.status.rollback?.outcome).toBe("Verified");
+  expect(Date.parse(verifiedAt ?? "") - Date.parse(restoredAt ?? "")).toBeGreaterThanOrEqual(30_000);
+});
+
 describe("a target that breaches as well", () => {
   const latency = check({ name: "latency", fingerprint: "latency" });
   const three = (over: Parameters<typeof policy>[0]) => {
