@@ -37,6 +37,8 @@ const phases = of("core/phases.test.ts");
 const stalls = of("core/stalls.test.ts");
 const interplay = of("core/interplay.test.ts");
 const content = of("operator/content.test.ts");
+const returns = of("core/returns.test.ts");
+const writes = of("operator/writes.test.ts");
 const identity = of("operator/identity.test.ts");
 const real = of("operator/main-job.test.ts");
 const routes = of("operator/canary.test.ts");
@@ -314,6 +316,42 @@ export const PROMISES: Record<string, readonly Promised[]> = {
       "The guard never ends",
       "the guard never ends: a breach a month after promotion rolls back within the same time as one during a rollout",
     ),
+    returns(
+      "The target is the revision that was proven last, by the end of its latest proof, not by number",
+      "is the revision that was proven last, by the end of its latest proof and not by its number",
+    ),
+    returns(
+      "While something was proven, what never was is no target",
+      "once something was proven, what never was is no target, though it serves as the standby",
+    ),
+    returns(
+      "restoredAt is when the EndpointSlices hold only ready pods of the target",
+      "restoredAt is when the EndpointSlices hold only ready pods of the target",
+    ),
+    returns(
+      "Until the active revision is proven, the last proven one stays at full size",
+      "until the active revision is proven the last proven one stays at its full size, whatever a standby's size is",
+    ),
+    returns(
+      "Judging begins, with warm-up, when the target has its full size",
+      "from when it has its full size, with its warm-up: what it shows while it has less is not its doing",
+    ),
+    returns(
+      "It is verified for all of verify, from when the traffic was restored",
+      "it is verified for all of verify from when the traffic was restored, however long it took to start",
+    ),
+    returns(
+      "If none starts, the one that had the traffic is started again",
+      "if no target starts, the one that had the traffic has it again, and is started again",
+    ),
+    returns(
+      "A walk is one incident: neither cooldown nor budget stops it",
+      "the walk goes on in a cooldown and past a budget: it is one incident, and counts once",
+    ),
+    returns(
+      "From detection a return is begun at once, and verified within 15 minutes when warm",
+      "a return is decided and begun in the same pass, and verified within 15 minutes when warm, with the policy that nobody wrote",
+    ),
     job("A target that is no better is passed over", "one whose own baseline lies beyond the breached threshold is passed over"),
     scale("RollbackReady says what is missing", "RollbackReady names what is missing: what was proven and can't be returned to"),
     job(
@@ -427,6 +465,10 @@ export const PROMISES: Record<string, readonly Promised[]> = {
     ),
   ],
   Verdicts: [
+    of("core/builtin.test.ts")(
+      "Built-in checks count only what the model can be blamed for",
+      "pods on a node that is not ready, evicted, or not scheduled are no evidence",
+    ),
     of("core/verdict-table.test.ts")(
       "Each shape of an answer has its one verdict",
       "there are at least forty shapes, each named once, and each verdict and reason is among them",
@@ -545,6 +587,10 @@ export const PROMISES: Record<string, readonly Promised[]> = {
     policies("The last valid one survives a restart", "the last valid policy survives a restart"),
   ],
   "History and audit": [
+    writes(
+      "No secret, raw newline or terminal escape reaches a log, status, event or record",
+      "no secret, raw newline or terminal escape reaches a log, status, event or record",
+    ),
     properties("Sequence numbers have no gaps", "whatever happens, every promise holds after every decision"),
     kept("The status stays below 32 KiB after 10,000 rollbacks", "the status stays below 32 KiB after 10,000 rollbacks"),
     kept(
@@ -591,6 +637,14 @@ export const PROMISES: Record<string, readonly Promised[]> = {
     ),
   ],
   "Many and failing": [
+    writes(
+      "Every write carries the resource version that it was decided on",
+      "every write carries the resource version that it was decided on",
+    ),
+    writes(
+      "Where a child's number is above the snapshot's, the API server is asked, not the cache",
+      "that a child shows and the cache does not: the deployment is read from the API server, and nothing is undone",
+    ),
     lease("On SIGTERM the lease is released", "on SIGTERM the lease is released and the successor acts within a second"),
     succession(
       "… and the successor acts within a second, whatever a list of everything takes",
