@@ -5,6 +5,9 @@ import { type Answers, inQuarantine, isOpen, type Promises, type Step } from "./
 export class JudgingRules {
   readonly #promises: Promises;
   readonly #answers: Answers;
+  /** Revisions that had all their pods ready once, and those of which a pod restarted, or was not ready any more: the pods speak. */
+  readonly #stood = new Set<number>();
+  readonly #ailed = new Set<number>();
 
   constructor(promises: Promises, answers: Answers) {
     this.#promises = promises;
@@ -12,8 +15,18 @@ export class JudgingRules {
   }
 
   judge(step: Step): void {
+    this.#pods(step);
     this.#quarantine(step);
     this.#proof(step);
+  }
+
+  #pods({ snapshot }: Step): void {
+    for (const { revision, pods } of snapshot.children) {
+      const restarted = pods.some((pod) => pod.containers.some((one) => one.restarts > 0));
+      const ready = pods.length > 0 && pods.every((pod) => pod.ready);
+      if (restarted || (this.#stood.has(revision) && !ready)) this.#ailed.add(revision);
+      if (ready) this.#stood.add(revision);
+    }
   }
 
   #quarantine({ before, after, snapshot }: Step): void {
@@ -23,7 +36,8 @@ export class JudgingRules {
       this.#promises.holds("Observe quarantines nothing for a check", policy.mode !== "Observe", `r${revision}`);
       const asked = policy.checks.filter((check) => check.source !== undefined);
       if (reason === "Breached" || asked.some((check) => check.baseline)) continue;
-      const bad = asked.some((check) => this.#answers.of(revision, check.name, 0).some((one) => one.quality === "Bad"));
+      const answered = asked.some((check) => this.#answers.of(revision, check.name, 0).some((one) => one.quality === "Bad"));
+      const bad = answered || this.#ailed.has(revision);
       this.#promises.holds("no candidate is quarantined for a check on good or unknown data", bad, `r${revision}`);
     }
     const lifted = before.handled?.retry !== after.handled?.retry;
