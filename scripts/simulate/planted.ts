@@ -16,7 +16,6 @@ const PARTS = [
   "scripts/simulate.ts",
   "scripts/simulate",
   "tests/simulation",
-  "tests/core/random.ts",
   "tests/support",
 ];
 /** Each must be found within so many seeds. */

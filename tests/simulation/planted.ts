@@ -115,7 +115,7 @@ export const PLANTED: readonly Planted[] = [
   {
     name: "forget to quarantine what was left",
     file: "src/core/rules/return.ts",
-    find: `  quarantine(context, active, "Breached", breached);`,
+    find: `  if (!own.every((one) => isShared(one, snapshot, context.candidate))) quarantine(context, active, "Breached", breached);`,
     replace: ``,
   },
   {
