@@ -9,15 +9,7 @@ import { parseArgs } from "node:util";
 import { PLANTED, type Planted } from "../../tests/simulation/planted.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-const PARTS = [
-  "src",
-  "crds",
-  "package.json",
-  "scripts/simulate.ts",
-  "scripts/simulate",
-  "tests/simulation",
-  "tests/support",
-];
+const PARTS = ["src", "crds", "package.json", "scripts/simulate.ts", "scripts/simulate", "tests/simulation", "tests/support"];
 /** Each must be found within so many seeds. */
 const MOST = 2000;
 
