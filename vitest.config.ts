@@ -1,10 +1,10 @@
 import { defineConfig } from "vitest/config";
 
-// Two workers: the tests start real processes, and two cores are what a small machine has.
+// Three workers on the two cores of a small machine: tests that start real processes wait for most of their time.
 export default defineConfig({
   test: {
     include: ["tests/**/*.test.ts"],
-    maxWorkers: 2,
+    maxWorkers: 3,
     testTimeout: 20_000,
     hookTimeout: 30_000,
     reporters: ["default"],
